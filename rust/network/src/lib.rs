@@ -1,1 +1,29 @@
-//! placeholder
+//! Associations over TCP: connecting, listening, driving, and moving datasets between sockets and files.
+//!
+//! Nothing in here knows Python. What needs an application is handed to a [`Service`] as a [`Job`]; everything else (negotiation
+//! without handlers, C-ECHO, C-STORE into a folder) is settled where it was read.
+
+#![deny(unsafe_op_in_unsafe_fn)]
+
+mod connect;
+mod connection;
+mod drive;
+mod jobs;
+mod listen;
+mod message;
+mod operation;
+pub mod part10;
+pub mod process;
+mod sink;
+pub mod transport;
+mod wake;
+mod watch;
+
+pub use connect::{Request, connect};
+pub use connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Connection, End, Service};
+pub use dimsefast_protocol as protocol;
+pub use jobs::{Job, JobKind, Notice};
+pub use listen::{AcceptorConfig, NegotiationReply, Server};
+pub use message::{Message, Payload};
+pub use operation::{Patience, Reply, WaitError};
+pub use sink::{FileIdentity, Received, StorePlan};

@@ -1,1 +1,44 @@
-//! placeholder
+//! The module `dimsefast._core`: the network crate as Python sees it, and nothing else.
+
+mod associate;
+mod connection;
+mod message;
+mod pool;
+mod server;
+mod wait;
+
+use std::time::Duration;
+
+use dimsefast_network::process;
+use pyo3::prelude::*;
+
+/// To be called in the child of a fork: forgets the parent's threads, runtime and sockets.
+#[pyfunction]
+fn forget_parent() {
+    process::forget_parent();
+    pool::forget_parent();
+}
+
+/// Aborts all associations and stops all threads, within `limit` seconds.
+#[pyfunction]
+fn stop(py: Python<'_>, limit: f64) {
+    py.detach(|| {
+        let half = Duration::from_secs_f64((limit / 2.0).max(0.0));
+        process::stop(half);
+        pool::stop(half);
+    });
+}
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::associate::connect;
+    #[pymodule_export]
+    use super::connection::Connection;
+    #[pymodule_export]
+    use super::message::{Message, read_file_meta};
+    #[pymodule_export]
+    use super::server::Server;
+    #[pymodule_export]
+    use super::{forget_parent, stop};
+}

@@ -1,0 +1,609 @@
+"""The application entity: what it is called, what it proposes and supports, and how it opens and serves associations."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydicom.uid import UID
+
+from . import _core
+from ._validators import validate_ae_title, validate_uid
+from .association import Association, core_bits, core_timeout
+from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable
+from .events import EventType, HandlerTable
+from .presentation import (
+    DEFAULT_TRANSFER_SYNTAXES,
+    IMPLEMENTATION_UID,
+    IMPLEMENTATION_VERSION,
+    PresentationContext,
+    build_context,
+)
+from .server import AssociationServer
+
+if TYPE_CHECKING:
+    import ssl
+
+#: The AE title of an `AE()`.
+DEFAULT_AE_TITLE = "DIMSEFAST"
+#: Maximum length of a P-DATA PDU that is received, in bytes.
+DEFAULT_MAXIMUM_PDU_SIZE = 262144
+#: PS3.8 9.3.2.2: presentation context IDs are odd, 1 to 255.
+MOST_REQUESTED_CONTEXTS = 128
+
+Handlers = Sequence[tuple[Any, ...]]
+
+
+def _seconds(value: Any, default: float | None) -> float | None:
+    """A time-out as it is kept: None is no limit, what is no number or negative gives the default."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        return default
+    return value
+
+
+class ApplicationEntity:
+    """A DICOM application entity, in either or both roles.
+
+    Args:
+        ae_title: its own AE title, 1 to 16 ASCII characters; default `DEFAULT_AE_TITLE`.
+
+    Raises ValueError for a title that is none, TypeError for what is no str.
+    """
+
+    def __init__(self, ae_title: str | None = None) -> None:
+        self._ae_title = validate_ae_title(DEFAULT_AE_TITLE if ae_title is None else ae_title, "the AE title")
+        self._class_uid = UID(IMPLEMENTATION_UID)
+        self._version: str | None = IMPLEMENTATION_VERSION
+        self._acse_timeout: float | None = 30
+        self._dimse_timeout: float | None = 30
+        self._network_timeout: float | None = 60
+        self._connection_timeout: float | None = None
+        self._maximum_associations = 10
+        self._maximum_per_calling: int | None = None
+        self._maximum_pdu_size = DEFAULT_MAXIMUM_PDU_SIZE
+        self._require_called = False
+        self._require_calling: list[str] = []
+        self._operations = (1, 1)
+        self._requested: list[PresentationContext] = []
+        self._supported: dict[UID, PresentationContext] = {}
+        self._servers: list[AssociationServer] = []
+        self._associations: weakref.WeakSet[Association] = weakref.WeakSet()
+        self._lock = threading.Lock()
+
+    # Identity -----------------------------------------------------------------------------------------------------------
+
+    @property
+    def ae_title(self) -> str:
+        """Its AE title, as it was set."""
+        return self._ae_title
+
+    @ae_title.setter
+    def ae_title(self, value: str) -> None:
+        self._ae_title = validate_ae_title(value, "the AE title")
+
+    @property
+    def implementation_class_uid(self) -> UID:
+        """Implementation Class UID that peers are told."""
+        return self._class_uid
+
+    @implementation_class_uid.setter
+    def implementation_class_uid(self, value: str) -> None:
+        uid = validate_uid(value, "the Implementation Class UID")
+        if not uid:
+            raise ValueError("the Implementation Class UID must not be empty")
+        self._class_uid = uid
+        self._refresh()
+
+    @property
+    def implementation_version_name(self) -> str | None:
+        """Implementation version name that peers are told, at most 16 characters; None for none."""
+        return self._version
+
+    @implementation_version_name.setter
+    def implementation_version_name(self, value: str | None) -> None:
+        if value is not None:
+            if not isinstance(value, str):
+                raise TypeError(f"the implementation version name is a str or None, not {type(value).__name__}")
+            if not 1 <= len(value) <= 16 or not value.isascii():
+                raise ValueError(f"the implementation version name has 1 to 16 ASCII characters, unlike {value!r}")
+        self._version = value
+        self._refresh()
+
+    # Time-outs ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def acse_timeout(self) -> float | None:
+        """Seconds to wait for the answer to an association request or release; default 30, None for no limit."""
+        return self._acse_timeout
+
+    @acse_timeout.setter
+    def acse_timeout(self, value: float | None) -> None:
+        self._acse_timeout = _seconds(value, 30)
+        self._set_on_associations("acse_timeout", self._acse_timeout)
+
+    @property
+    def dimse_timeout(self) -> float | None:
+        """Seconds to wait for each DIMSE message; default 30, None for no limit."""
+        return self._dimse_timeout
+
+    @dimse_timeout.setter
+    def dimse_timeout(self, value: float | None) -> None:
+        self._dimse_timeout = _seconds(value, 30)
+        self._set_on_associations("dimse_timeout", self._dimse_timeout)
+
+    @property
+    def network_timeout(self) -> float | None:
+        """Seconds without traffic after which an association is aborted; default 60, None for no limit."""
+        return self._network_timeout
+
+    @network_timeout.setter
+    def network_timeout(self, value: float | None) -> None:
+        self._network_timeout = _seconds(value, 60)
+        self._set_on_associations("network_timeout", self._network_timeout)
+
+    @property
+    def connection_timeout(self) -> float | None:
+        """Seconds to wait for a TCP connection; default None: the system's own limit."""
+        return self._connection_timeout
+
+    @connection_timeout.setter
+    def connection_timeout(self, value: float | None) -> None:
+        self._connection_timeout = _seconds(value, None) or None
+        self._set_on_associations("connection_timeout", self._connection_timeout)
+
+    def _set_on_associations(self, name: str, value: Any) -> None:
+        for association in self.active_associations:
+            setattr(association, name, value)
+        self._refresh()
+
+    # What it admits -----------------------------------------------------------------------------------------------------
+
+    @property
+    def maximum_associations(self) -> int:
+        """Associations that its servers serve at the same time; default 10. One more is rejected (transient, local limit)."""
+        return self._maximum_associations
+
+    @maximum_associations.setter
+    def maximum_associations(self, value: int) -> None:
+        self._maximum_associations = value if isinstance(value, int) and value >= 1 else 1
+        self._refresh()
+
+    @property
+    def maximum_associations_per_calling_aet(self) -> int | None:
+        """The same for each calling AE title; default None: no limit of its own."""
+        return self._maximum_per_calling
+
+    @maximum_associations_per_calling_aet.setter
+    def maximum_associations_per_calling_aet(self, value: int | None) -> None:
+        if value is not None and (not isinstance(value, int) or value < 1):
+            raise ValueError(f"the maximum number of associations is a positive int or None, not {value!r}")
+        self._maximum_per_calling = value
+        self._refresh()
+
+    @property
+    def maximum_pdu_size(self) -> int:
+        """Maximum length of a P-DATA PDU that is received, in bytes; 0 for no limit."""
+        return self._maximum_pdu_size
+
+    @maximum_pdu_size.setter
+    def maximum_pdu_size(self, value: int) -> None:
+        self._maximum_pdu_size = value if value >= 0 else DEFAULT_MAXIMUM_PDU_SIZE
+        self._refresh()
+
+    @property
+    def require_called_aet(self) -> bool:
+        """Whether peers must call it by its own AE title."""
+        return self._require_called
+
+    @require_called_aet.setter
+    def require_called_aet(self, value: bool) -> None:
+        self._require_called = bool(value)
+        self._refresh()
+
+    @property
+    def require_calling_aet(self) -> list[str]:
+        """AE titles of the peers that are let in; empty for all."""
+        return self._require_calling
+
+    @require_calling_aet.setter
+    def require_calling_aet(self, value: Iterable[str]) -> None:
+        self._require_calling = [validate_ae_title(title, "a required calling AE title") for title in value]
+        self._refresh()
+
+    @property
+    def asynchronous_operations(self) -> tuple[int, int]:
+        """(invoked, performed) operations at the same time that are negotiated; default (1, 1): nothing is negotiated."""
+        return self._operations
+
+    @asynchronous_operations.setter
+    def asynchronous_operations(self, value: tuple[int, int]) -> None:
+        invoked, performed = value
+        if not all(isinstance(number, int) and 0 <= number <= 0xFFFF for number in (invoked, performed)):
+            raise ValueError(f"the numbers of operations are 0 (unlimited) to 65535, not {value!r}")
+        self._operations = (invoked, performed)
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Running servers follow."""
+        for server in self._servers:
+            server._refresh()
+
+    # Presentation contexts ----------------------------------------------------------------------------------------------
+
+    @property
+    def requested_contexts(self) -> list[PresentationContext]:
+        """What it proposes as a requestor, in the order added; at most 128."""
+        return self._requested
+
+    @requested_contexts.setter
+    def requested_contexts(self, contexts: list[PresentationContext]) -> None:
+        self._requested = _contexts(contexts, MOST_REQUESTED_CONTEXTS)
+
+    @property
+    def supported_contexts(self) -> list[PresentationContext]:
+        """What it supports as an acceptor, sorted by abstract syntax."""
+        return sorted(self._supported.values(), key=lambda context: str(context.abstract_syntax))
+
+    @supported_contexts.setter
+    def supported_contexts(self, contexts: list[PresentationContext]) -> None:
+        checked = _contexts(contexts, None)
+        self._supported = {}
+        for context in checked:
+            self.add_supported_context(
+                str(context.abstract_syntax), list(context.transfer_syntax), context.scu_role, context.scp_role
+            )
+
+    def add_requested_context(
+        self, abstract_syntax: str, transfer_syntax: str | Sequence[str] | None = None
+    ) -> None:
+        """Adds one context to propose; the same abstract syntax again is one more context.
+
+        `transfer_syntax` is one or several UIDs, default `DEFAULT_TRANSFER_SYNTAXES`. Raises ValueError for the 129th.
+        """
+        if len(self._requested) >= MOST_REQUESTED_CONTEXTS:
+            raise ValueError("an association has at most 128 presentation contexts")
+        self._requested.append(build_context(abstract_syntax, _syntaxes(transfer_syntax)))
+
+    def add_supported_context(
+        self,
+        abstract_syntax: str,
+        transfer_syntax: str | Sequence[str] | None = None,
+        scu_role: bool | None = None,
+        scp_role: bool | None = None,
+    ) -> None:
+        """Adds what it supports; the same abstract syntax again adds transfer syntaxes and sets the roles anew.
+
+        A role is False (refused), True (accepted where the requestor proposes it) or None (not negotiated). Raises TypeError for
+        another role.
+        """
+        for role in (scu_role, scp_role):
+            if role is not None and not isinstance(role, bool):
+                raise TypeError(f"a role is True, False or None, not {role!r}")
+        added = build_context(abstract_syntax, _syntaxes(transfer_syntax))
+        known = self._supported.setdefault(UID(str(added.abstract_syntax)), added)
+        for syntax in added.transfer_syntax:
+            known.add_transfer_syntax(syntax)
+        known.scu_role, known.scp_role = scu_role, scp_role
+
+    def remove_requested_context(
+        self, abstract_syntax: str, transfer_syntax: str | Sequence[str] | None = None
+    ) -> None:
+        """Takes transfer syntaxes out of the requested contexts of an abstract syntax; without any, the contexts."""
+        uid = UID(str(abstract_syntax))
+        self._requested = [
+            context
+            for context in self._requested
+            if context.abstract_syntax != uid or _keep_without(context, transfer_syntax)
+        ]
+
+    def remove_supported_context(
+        self, abstract_syntax: str, transfer_syntax: str | Sequence[str] | None = None
+    ) -> None:
+        """Takes transfer syntaxes out of the supported context of an abstract syntax; without any, the context."""
+        uid = UID(str(abstract_syntax))
+        context = self._supported.get(uid)
+        if context is not None and not _keep_without(context, transfer_syntax):
+            del self._supported[uid]
+
+    # As an acceptor -----------------------------------------------------------------------------------------------------
+
+    def start_server(
+        self,
+        address: tuple[Any, ...],
+        block: bool = True,
+        ssl_context: ssl.SSLContext | None = None,
+        evt_handlers: Handlers | None = None,
+        ae_title: str | None = None,
+        contexts: list[PresentationContext] | None = None,
+        store_to: str | Path | None = None,
+    ) -> AssociationServer | None:
+        """Listens for associations and serves them.
+
+        Args:
+            address: (host, port), or (host, port, flowinfo, scope_id) for IPv6; port 0 takes a free one.
+            block: serve until `shutdown` is called from another thread (or Ctrl-C); otherwise return the running server.
+            ssl_context: not supported yet.
+            evt_handlers: (event, handler) or (event, handler, [arguments]) each.
+            ae_title: default the AE's own.
+            contexts: default the AE's supported contexts.
+            store_to: a folder in which each received object is written as `<SOP Instance UID>.dcm`, without Python; a
+                handler of EVT_C_STORE, if bound, is told afterwards and gives the status.
+
+        Raises ValueError without supported contexts, or for a context that refuses both roles; OSError where the address cannot
+        be bound.
+        """
+        title = self._ae_title if ae_title is None else validate_ae_title(ae_title, "the AE title")
+        chosen = self.supported_contexts if contexts is None else contexts
+        if not chosen:
+            raise ValueError("a server needs supported presentation contexts: see add_supported_context()")
+        for context in chosen:
+            if context.scu_role is False and context.scp_role is False:
+                raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
+        if ssl_context is not None:
+            raise NotImplementedError("TLS is not supported by this version")
+        folder = None if store_to is None else str(Path(store_to).resolve())
+        if folder is not None and not Path(folder).is_dir():
+            raise NotADirectoryError(f"store_to={str(store_to)!r} is not a folder")
+        server = AssociationServer(self, address, title, chosen, _table(evt_handlers), folder)
+        self._servers.append(server)
+        if not block:
+            return server
+        server.serve_until_shutdown()
+        return None
+
+    make_server = start_server
+
+    def _servers_changed(self, stopped: AssociationServer) -> None:
+        with self._lock:
+            self._servers = [server for server in self._servers if server is not stopped]
+
+    # As a requestor -----------------------------------------------------------------------------------------------------
+
+    def associate(
+        self,
+        addr: str | tuple[str, int, int],
+        port: int,
+        contexts: list[PresentationContext] | None = None,
+        ae_title: str = "ANY-SCP",
+        max_pdu: int | None = None,
+        ext_neg: list[Any] | None = None,
+        bind_address: tuple[Any, ...] | None = None,
+        tls_args: tuple[ssl.SSLContext, str | None] | None = None,
+        evt_handlers: Handlers | None = None,
+        store_to: str | Path | None = None,
+    ) -> Association:
+        """Opens an association; always returns one: established, rejected or aborted (an unreachable peer is "aborted").
+
+        Args:
+            addr: host name or address of the peer; (address, flowinfo, scope_id) for IPv6.
+            port: its TCP port.
+            contexts: presentation contexts to propose, default the AE's requested contexts; not changed.
+            ae_title: AE title of the peer.
+            max_pdu: maximum length of a P-DATA PDU that is received, in bytes; default the AE's.
+            ext_neg: further negotiation items.
+            bind_address: local address to bind.
+            tls_args: not supported yet.
+            evt_handlers: (event, handler) or (event, handler, [arguments]) each.
+            store_to: a folder for the objects of C-GET, each written as `<SOP Instance UID>.dcm`.
+
+        Raises TypeError and ValueError for bad arguments, RuntimeError without presentation contexts.
+        """
+        return self._associate(
+            addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers, store_to
+        )[0]
+
+    def connect(self, addr: str | tuple[str, int, int], port: int, **options: Any) -> Association:
+        """As `associate`, but raises where no association comes about.
+
+        Raises AssociationRejected (with result, source and reason), AssociationAborted, AssociationTimeout, or PeerUnreachable.
+        """
+        association, cause = self._associate(addr, port, **options)
+        if association.is_established:
+            return association
+        peer = f"{association.acceptor.ae_title.strip()}@{association.acceptor.address}:{association.acceptor.port}"
+        end = None if association._connection is None else association._connection.end
+        if cause is not None:
+            if isinstance(cause, TimeoutError):
+                raise AssociationTimeout(peer, f"no connection: {cause}") from cause
+            raise PeerUnreachable(peer, str(cause)) from cause
+        if end is not None and end[0] == "rejected":
+            raise AssociationRejected(peer, *end[1:4])
+        if end is not None and "timeout" in end[4].replace("-", "").lower():
+            raise AssociationTimeout(peer, end[4])
+        source, reason, words = (end[2], end[3], end[4]) if end is not None else (0, 0, "")
+        raise AssociationAborted(peer, source, reason, association.failure or words)
+
+    def _associate(
+        self,
+        addr: str | tuple[str, int, int],
+        port: int,
+        contexts: list[PresentationContext] | None = None,
+        ae_title: str = "ANY-SCP",
+        max_pdu: int | None = None,
+        ext_neg: list[Any] | None = None,
+        bind_address: tuple[Any, ...] | None = None,
+        tls_args: tuple[ssl.SSLContext, str | None] | None = None,
+        evt_handlers: Handlers | None = None,
+        store_to: str | Path | None = None,
+    ) -> tuple[Association, OSError | None]:
+        host = _host(addr)
+        if isinstance(port, bool) or not isinstance(port, int):
+            raise TypeError(f"the port is an int, not {type(port).__name__}")
+        bind = _bind_address(bind_address)
+        if tls_args is not None:
+            raise NotImplementedError("TLS is not supported by this version")
+        called = validate_ae_title(ae_title, "the peer's AE title")
+        proposed = self._requested if contexts is None else _contexts(contexts, MOST_REQUESTED_CONTEXTS)
+        if not proposed:
+            raise RuntimeError("an association needs presentation contexts to propose: see add_requested_context()")
+        folder = None if store_to is None else str(Path(store_to).resolve())
+        handlers = _table(evt_handlers)
+        association = Association(self, "requestor", handlers)
+        association.acceptor.ae_title = called
+        association.requestor.ae_title = self._ae_title
+        association.acceptor.address, association.acceptor.port = host, port
+        numbered = [
+            (2 * at + 1, str(context.abstract_syntax), [str(syntax) for syntax in context.transfer_syntax])
+            for at, context in enumerate(proposed)
+        ]
+        limit = self._maximum_pdu_size if max_pdu is None else max_pdu
+        try:
+            connection = _core.connect(
+                host,
+                port,
+                called=called,
+                calling=self._ae_title,
+                contexts=numbered,
+                items=self._items(ext_neg),
+                max_pdu=limit if limit >= 0 else DEFAULT_MAXIMUM_PDU_SIZE,
+                connect_timeout=core_timeout(self._connection_timeout),
+                acse_timeout=core_timeout(self._acse_timeout),
+                network_timeout=core_timeout(self._network_timeout),
+                bind=bind,
+                store_to=folder,
+                bound=core_bits(handlers),
+                callback=association_callback(association),
+            )
+        except OSError as error:
+            association.failure = f"{called.strip()}@{host}:{port} cannot be reached: {error}"
+            return association, error
+        association._attach(connection)
+        if association.is_established and not association.accepted_contexts:
+            association.failure = "the peer accepted none of the proposed presentation contexts"
+            association.abort()
+        association._run_jobs()
+        self._associations.add(association)
+        return association, None
+
+    def _items(self, ext_neg: list[Any] | None) -> list[tuple[Any, ...]]:
+        items: list[tuple[Any, ...]] = [("implementation_class_uid", str(self._class_uid))]
+        if self._version is not None:
+            items.append(("implementation_version_name", self._version))
+        given = [item._to_item() for item in ext_neg or []]
+        if self._operations != (1, 1) and not any(item[0] == "async_ops" for item in given):
+            items.append(("async_ops", *self._operations))
+        return items + given
+
+    # Everything that is open --------------------------------------------------------------------------------------------
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """Its associations in either role that are not over."""
+        own = [association for association in list(self._associations) if association.is_alive()]
+        return own + [association for server in list(self._servers) for association in server.active_associations]
+
+    def shutdown(self) -> None:
+        """Stops all servers and aborts all associations. May be called twice."""
+        for server in list(self._servers):
+            server.shutdown()
+        for association in list(self._associations):
+            association.abort()
+
+    def __enter__(self) -> ApplicationEntity:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+    def __str__(self) -> str:
+        def lines(title: str, contexts: list[PresentationContext]) -> list[str]:
+            rows = [f"  {title}:"]
+            for context in contexts:
+                rows.append(f"    {UID(str(context.abstract_syntax)).name}")
+                rows.extend(f"      {syntax.name}" for syntax in context.transfer_syntax)
+            return rows if contexts else [*rows, "    None"]
+
+        active = self.active_associations
+        required = ", ".join(self._require_calling)
+        rows = [
+            f"Application Entity {self._ae_title}",
+            *lines("Requested Presentation Contexts", self._requested),
+            *lines("Supported Presentation Contexts", self.supported_contexts),
+            f"  ACSE timeout: {self._acse_timeout} s",
+            f"  DIMSE timeout: {self._dimse_timeout} s",
+            f"  Network timeout: {self._network_timeout} s",
+            f"  Connection timeout: {self._connection_timeout} s",
+            f"  Require called AE title: {self._require_called}",
+            *([f"  Require calling AE title: {required}"] if required else []),
+            f"  Associations: {len(active)}/{self._maximum_associations}",
+            *(
+                f"    Peer: {association.requestor.ae_title} on {association.requestor.address}:{association.requestor.port}"
+                for association in active
+            ),
+        ]
+        return "\n".join(rows)
+
+
+AE = ApplicationEntity
+
+
+def association_callback(association: Association) -> Callable[[Any, str, Any], None]:
+    """What the core calls between a requestor's calls. It must not keep the association alive."""
+    reference = weakref.ref(association)
+
+    def perform(_connection: Any, kind: str, message: Any) -> None:
+        found = reference()
+        if found is not None:
+            found._perform(kind, message)
+
+    return perform
+
+
+def _syntaxes(value: str | Sequence[str] | None) -> list[str]:
+    if value is None:
+        return [str(syntax) for syntax in DEFAULT_TRANSFER_SYNTAXES]
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _contexts(contexts: list[PresentationContext], most: int | None) -> list[PresentationContext]:
+    for context in contexts:
+        if not isinstance(context, PresentationContext):
+            raise ValueError(f"presentation contexts are PresentationContext objects, not {type(context).__name__}")
+    if most is not None and len(contexts) > most:
+        raise ValueError(f"an association has at most {most} presentation contexts, not {len(contexts)}")
+    return list(contexts)
+
+
+def _keep_without(context: PresentationContext, transfer_syntax: str | Sequence[str] | None) -> bool:
+    """Takes the transfer syntaxes out; whether the context has any left."""
+    if transfer_syntax is None:
+        return False
+    dropped = {str(syntax) for syntax in _syntaxes(transfer_syntax)}
+    context.transfer_syntax = [syntax for syntax in context.transfer_syntax if str(syntax) not in dropped]
+    return bool(context.transfer_syntax)
+
+
+def _table(handlers: Handlers | None) -> HandlerTable:
+    table = HandlerTable()
+    for event, handler, *args in handlers or ():
+        table.bind(event, handler, args[0] if args else None)
+    return table
+
+
+def _host(addr: Any) -> str:
+    if isinstance(addr, str):
+        return addr
+    if isinstance(addr, tuple) and len(addr) == 3 and isinstance(addr[0], str):
+        address, _flowinfo, scope_id = addr
+        return f"{address}%{scope_id}" if scope_id else address
+    raise TypeError(f"the peer's address is a str or (str, int, int), not {addr!r}")
+
+
+def _bind_address(value: Any) -> tuple[str, int] | None:
+    if value is None:
+        return None
+    if (
+        isinstance(value, tuple)
+        and len(value) in (2, 4)
+        and isinstance(value[0], str)
+        and all(isinstance(part, int) for part in value[1:])
+    ):
+        return value[0], value[1]
+    raise TypeError(f"the address to bind is (str, int) or (str, int, int, int), not {value!r}")
+
+

@@ -1,0 +1,460 @@
+"""Sending DIMSE requests: one function a service, on top of the core's messages."""
+
+from __future__ import annotations
+
+import io
+import threading
+import weakref
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import UID
+
+from . import _core
+from .dataset import decode_dataset, encode_dataset
+from .request import COMMAND_ELEMENTS, command_elements
+from .status import StatusDataset
+
+if TYPE_CHECKING:
+    from .association import Association
+
+C_STORE_RQ, C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF
+
+VERIFICATION = "1.2.840.10008.1.1"
+IMPLICIT_LITTLE = "1.2.840.10008.1.2"
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
+#: Transfer syntaxes between which a dataset is converted without loss.
+CONVERTIBLE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
+
+#: The elements of a response that become part of its status.
+_STATUS_KEYWORDS = (
+    "OffendingElement",
+    "ErrorComment",
+    "ErrorID",
+    "NumberOfRemainingSuboperations",
+    "NumberOfCompletedSuboperations",
+    "NumberOfFailedSuboperations",
+    "NumberOfWarningSuboperations",
+)
+_TAGS = {keyword: COMMAND_ELEMENTS[keyword] for keyword in _STATUS_KEYWORDS}
+
+
+class OperationLock:
+    """One request at a time: a thread's own open iterator is ended first, another thread's is waited for."""
+
+    def __init__(self) -> None:
+        self._free = threading.Condition(threading.Lock())
+        self._owner: int | None = None
+        self._iterator: weakref.ref[Generator[Any, Any, Any]] | None = None
+
+    def acquire(self) -> None:
+        """Begins a request of this thread."""
+        self.end_own_iterator()
+        with self._free:
+            while self._owner is not None:
+                self._free.wait()
+            self._owner = threading.get_ident()
+
+    def release(self) -> None:
+        """Ends it."""
+        with self._free:
+            self._owner = None
+            self._iterator = None
+            self._free.notify()
+
+    def holds(self, iterator: Generator[Any, Any, Any]) -> None:
+        """The request lives as long as this iterator."""
+        self._iterator = weakref.ref(iterator)
+
+    def end_own_iterator(self) -> None:
+        """Closes the iterator that this thread left open, if it did."""
+        if self._owner == threading.get_ident() and self._iterator is not None:
+            iterator = self._iterator()
+            if iterator is not None:
+                iterator.close()
+
+
+def _begin(association: Association, msg_id: int | None) -> tuple[_core.Connection, int]:
+    """The connection and a Message ID for one request, which `_end` gives back."""
+    if threading.get_ident() in association._handler_threads:
+        raise RuntimeError(
+            "a handler cannot send a request over the association whose request it handles: open another one"
+        )
+    connection = association._live()
+    association._operation.acquire()
+    try:
+        return connection, connection.begin(msg_id)
+    except BaseException:
+        association._operation.release()
+        raise
+
+
+def _end(association: Association, connection: _core.Connection, msg_id: int) -> None:
+    connection.forget(msg_id)
+    association._operation.release()
+    if connection.end is not None:
+        association._run_jobs()
+
+
+def status_from(message: _core.Message) -> StatusDataset:
+    """The status of a response, with the optional elements that came with it."""
+    code = message.status
+    if code is None:
+        return StatusDataset()
+    # Group length, SOP class, command field, Message ID, dataset type, status, and in C-STORE the instance: nothing optional.
+    if message.element_count <= 6:
+        return StatusDataset._make(code, ())
+    found = command_elements(message)
+    extra = tuple(
+        (0x00000000 | found[keyword][0], found[keyword][1], found[keyword][2])
+        for keyword in _STATUS_KEYWORDS
+        if keyword in found
+    )
+    return StatusDataset._make(code, extra)
+
+
+def _check_priority(priority: int) -> None:
+    if priority not in (0, 1, 2):
+        raise ValueError(f"priority is 0 (medium), 1 (high) or 2 (low), not {priority!r}")
+
+
+def c_echo(association: Association, msg_id: int | None) -> Dataset:
+    """See `Association.send_c_echo`."""
+    connection, number = _begin(association, msg_id)
+    try:
+        context = association._get_contexts(VERIFICATION)[0]
+        message = connection.c_echo(int(context.context_id or 0), number, association._core_dimse_timeout)
+        return status_from(message)
+    except (TimeoutError, ConnectionAbortedError):
+        connection.abort()
+        return StatusDataset()
+    except KeyboardInterrupt:
+        connection.abort()
+        raise
+    finally:
+        _end(association, connection, number)
+
+
+class StoreObject(NamedTuple):
+    """An object to be stored: what the request names, and where its dataset is."""
+
+    sop_class: str
+    sop_instance: str
+    transfer_syntax: str
+    dataset: Dataset | None
+    path: Path | None
+    encoded: bytes | None
+    offset: int
+
+    def read(self) -> Dataset:
+        """The dataset, decoded."""
+        if self.dataset is not None:
+            return self.dataset
+        return dcmread(self.path if self.path is not None else io.BytesIO(self.encoded or b""))
+
+
+def store_object(source: Dataset | str | Path | bytes) -> StoreObject:
+    """Finds out what an object is, from as little of it as possible.
+
+    Raises AttributeError where the class, instance or transfer syntax is missing, ValueError for what is no DICOM file, OSError.
+    """
+    if isinstance(source, Dataset):
+        return _from_dataset(source)
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        data = bytes(source)
+        try:
+            return _from_dataset(dcmread(io.BytesIO(data)))
+        except InvalidDicomError as error:
+            raise ValueError(f"the {len(data)} bytes given are no DICOM file: {error}") from None
+    if isinstance(source, (str, Path)):
+        path = Path(source)
+        try:
+            sop_class, sop_instance, transfer_syntax, offset = _core.read_file_meta(path)
+        except ValueError as problem:
+            # The file meta group may lack what the dataset has.
+            try:
+                return _from_dataset(dcmread(path))
+            except InvalidDicomError:
+                raise problem from None
+        return StoreObject(sop_class, sop_instance, transfer_syntax, None, path, None, offset)
+    raise TypeError(f"an object to store is a Dataset, a path or the bytes of a file, not {type(source).__name__}")
+
+
+def _from_dataset(dataset: Dataset) -> StoreObject:
+    sop_class, sop_instance = dataset.get("SOPClassUID"), dataset.get("SOPInstanceUID")
+    meta = getattr(dataset, "file_meta", None)
+    transfer_syntax = None if meta is None else meta.get("TransferSyntaxUID")
+    for value, name in (
+        (sop_class, "SOP Class UID (0008,0016)"),
+        (sop_instance, "SOP Instance UID (0008,0018)"),
+        (transfer_syntax, "Transfer Syntax UID (0002,0010) in its file_meta"),
+    ):
+        if not value:
+            raise AttributeError(f"the dataset cannot be stored: it has no {name}")
+    return StoreObject(str(sop_class), str(sop_instance), str(transfer_syntax), dataset, None, None, 0)
+
+
+class Fitting(NamedTuple):
+    """The context an object goes over, and the transfer syntax it is sent in."""
+
+    context_id: int
+    transfer_syntax: str
+
+
+def fitting_context(association: Association, item: StoreObject) -> Fitting:
+    """The context with the object's own transfer syntax, else one that it can be converted to.
+
+    Raises ValueError where there is none.
+    """
+    contexts = association._get_contexts(item.sop_class)
+    by_syntax = {str(context.transfer_syntax[0]): int(context.context_id or 0) for context in reversed(contexts)}
+    own = item.transfer_syntax
+    for syntax in (own, *(CONVERTIBLE if own in CONVERTIBLE else ())):
+        if syntax in by_syntax:
+            return Fitting(by_syntax[syntax], syntax)
+    accepted = ", ".join(UID(syntax).name for syntax in by_syntax)
+    raise ValueError(
+        f"{association._name} did not accept the transfer syntax {UID(own).name!r} for {UID(item.sop_class).name!r}, only: {accepted}"
+    )
+
+
+def send_object(
+    association: Association,
+    connection: _core.Connection,
+    number: int,
+    item: StoreObject,
+    fitting: Fitting,
+    priority: int,
+    originator: tuple[str, int] | None,
+    parent: _core.Connection | None = None,
+) -> _core.Message:
+    """One C-STORE, whole: the response. Raises ValueError where the dataset cannot be encoded."""
+    encoded: bytes | None = None
+    if item.path is None or fitting.transfer_syntax != item.transfer_syntax:
+        encoded = encode_dataset(item.read(), fitting.transfer_syntax)
+    return connection.c_store(
+        fitting.context_id,
+        number,
+        item.sop_class,
+        item.sop_instance,
+        priority,
+        originator,
+        encoded,
+        None if encoded is not None else item.path,
+        item.offset,
+        association._core_dimse_timeout,
+        parent,
+    )
+
+
+def c_store(
+    association: Association,
+    dataset: Dataset | str | Path | bytes,
+    msg_id: int | None,
+    priority: int,
+    originator_aet: str | None,
+    originator_id: int | None,
+) -> Dataset:
+    """See `Association.send_c_store`."""
+    association._live()
+    _check_priority(priority)
+    item = store_object(dataset)
+    fitting = fitting_context(association, item)
+    originator = None if originator_aet is None else (originator_aet, originator_id or 0)
+    connection, number = _begin(association, msg_id)
+    try:
+        return status_from(send_object(association, connection, number, item, fitting, priority, originator))
+    except (TimeoutError, ConnectionAbortedError):
+        connection.abort()
+        return StatusDataset()
+    except KeyboardInterrupt:
+        connection.abort()
+        raise
+    finally:
+        _end(association, connection, number)
+
+
+def c_find(
+    association: Association,
+    identifier: Dataset | bytes,
+    model: str,
+    msg_id: int | None,
+    priority: int,
+    raw: bool = False,
+) -> Iterator[tuple[Any, Any]]:
+    """See `Association.send_c_find` and `Association.find`."""
+    return _iterate(association, C_FIND_RQ, identifier, model, msg_id, priority, [], raw)
+
+
+def c_move(
+    association: Association, identifier: Dataset, move_aet: str, model: str, msg_id: int | None, priority: int
+) -> Iterator[tuple[Dataset, Dataset | None]]:
+    """See `Association.send_c_move`."""
+    from ._validators import validate_ae_title
+
+    destination = validate_ae_title(move_aet, "the move destination")
+    elements = [(0x0600, destination)]
+    return _iterate(association, C_MOVE_RQ, identifier, model, msg_id, priority, elements, False)
+
+
+def c_get(
+    association: Association, identifier: Dataset, model: str, msg_id: int | None, priority: int
+) -> Iterator[tuple[Dataset, Dataset | None]]:
+    """See `Association.send_c_get`."""
+    return _iterate(association, C_GET_RQ, identifier, model, msg_id, priority, [], False)
+
+
+def _iterate(
+    association: Association,
+    field: int,
+    identifier: Dataset | bytes,
+    model: str,
+    msg_id: int | None,
+    priority: int,
+    elements: list[tuple[int, str | int]],
+    raw: bool,
+) -> Iterator[tuple[Any, Any]]:
+    # Two steps, so that the generator can be told to the lock that it holds.
+    iterator = _responses(association, field, identifier, model, msg_id, priority, elements, raw)
+    return _Owned(association, iterator)
+
+
+class _Owned(Iterator[tuple[Any, Any]]):
+    """The responses to one request. Closing it, or forgetting it, cancels what is still under way."""
+
+    def __init__(self, association: Association, generator: Generator[tuple[Any, Any], None, None]) -> None:
+        self._association = association
+        self._generator = generator
+        self._started = False
+
+    def __iter__(self) -> _Owned:
+        return self
+
+    def __next__(self) -> tuple[Any, Any]:
+        if not self._started:
+            self._started = True
+            first = next(self._generator)
+            self._association._operation.holds(self._generator)
+            return first
+        return next(self._generator)
+
+    def close(self) -> None:
+        """Ends the operation: C-CANCEL, and its remaining responses are taken off."""
+        self._generator.close()
+
+    def __del__(self) -> None:
+        self._generator.close()
+
+
+def _responses(
+    association: Association,
+    field: int,
+    identifier: Dataset | bytes,
+    model: str,
+    msg_id: int | None,
+    priority: int,
+    elements: list[tuple[int, str | int]],
+    raw: bool,
+) -> Generator[tuple[Any, Any], None, None]:
+    association._live()
+    _check_priority(priority)
+    context = association._get_contexts(model)[0]
+    context_id, syntax = int(context.context_id or 0), str(context.transfer_syntax[0])
+    encoded = identifier if isinstance(identifier, bytes) else encode_dataset(identifier, syntax)
+    connection, number = _begin(association, msg_id)
+    finished = False
+    try:
+        command: list[tuple[int, str | int]] = [(0x0002, str(model)), (0x0700, priority), *elements]
+        connection.send_request(context_id, field, number, command, encoded, association._core_dimse_timeout)
+        while not finished:
+            message = connection.receive(number, association._core_dimse_timeout, requests=field == C_GET_RQ)
+            if message.status is None:
+                _perform_here(association, connection, message)
+                continue
+            finished = message.status not in (0xFF00, 0xFF01)
+            if raw:
+                yield message.status, message.dataset()
+            else:
+                yield status_from(message), _identifier(message, syntax, field, finished)
+    except (TimeoutError, ConnectionAbortedError):
+        finished = True
+        connection.abort()
+        yield (None if raw else StatusDataset()), None
+    except GeneratorExit:
+        if not finished:
+            finished = True
+            _cancel_and_drain(association, connection, context_id, number, field)
+        raise
+    except BaseException:
+        if not finished:
+            connection.abort()
+        raise
+    finally:
+        _end(association, connection, number)
+
+
+def _identifier(message: _core.Message, syntax: str, field: int, final: bool) -> Dataset | None:
+    """The identifier of a response, decoded as far as it makes sense."""
+    if final and field == C_FIND_RQ:
+        # Some peers flag a dataset there: the standard has none.
+        return None
+    if field != C_FIND_RQ and (not final or message.status == 0x0000):
+        return None
+    data = message.dataset()
+    if data:
+        return decode_dataset(data, syntax)
+    if field != C_FIND_RQ and message.status != 0x0000:
+        # Where nothing failed there is no list on the wire; users expect one.
+        empty = Dataset()
+        empty.FailedSOPInstanceUIDList = ""
+        return empty
+    return Dataset() if data is not None else None
+
+
+def _perform_here(association: Association, connection: _core.Connection, message: _core.Message) -> None:
+    """Performs a request of the peer on this thread: a C-STORE of its C-GET."""
+    try:
+        association._perform("request", message)
+    finally:
+        connection.request_done()
+
+
+def _cancel_and_drain(
+    association: Association, connection: _core.Connection, context_id: int, number: int, field: int
+) -> None:
+    """Ends an operation that nobody wants any more, so that its responses are never taken for the next one's."""
+    timeout = association._core_dimse_timeout
+    if connection.end is not None:
+        return
+    try:
+        connection.send_request(context_id, C_CANCEL_RQ, number, [], None, timeout)
+        while True:
+            message = connection.receive(number, timeout, requests=field == C_GET_RQ)
+            if message.status is None:
+                _perform_here(association, connection, message)
+            elif message.status not in (0xFF00, 0xFF01):
+                return
+    except (TimeoutError, ConnectionAbortedError):
+        connection.abort()
+    except BaseException:
+        connection.abort()
+        raise
+
+
+def c_cancel(association: Association, msg_id: int, context_id: int | None, query_model: str | None) -> None:
+    """See `Association.send_c_cancel`."""
+    connection = association._live()
+    if context_id is None:
+        if query_model is None:
+            raise ValueError("a C-CANCEL needs the context ID or the query model of the request it ends")
+        context_id = int(association._get_contexts(query_model)[0].context_id or 0)
+    try:
+        connection.send_request(context_id, C_CANCEL_RQ, msg_id, [], None, association._core_dimse_timeout)
+    except (TimeoutError, ConnectionAbortedError):
+        connection.abort()
+
+

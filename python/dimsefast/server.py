@@ -1,0 +1,222 @@
+"""A running acceptor: its address, its associations, its handlers."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from . import _config, _core
+from .association import Association, core_bits, core_timeout
+from .events import EventType, HandlerTable
+from .presentation import PresentationContext
+
+if TYPE_CHECKING:
+    import ssl
+
+    from .ae import ApplicationEntity
+
+#: How long `shutdown` waits for handlers that are still running, in seconds.
+SHUTDOWN_LIMIT = 5.0
+
+
+class Settings(NamedTuple):
+    """What the core needs to know of an acceptor. The names are those of `ApplicationEntity`."""
+
+    ae_title: str
+    require_called: bool
+    require_calling: list[str]
+    contexts: list[tuple[str, list[str], bool | None, bool | None]]
+    unrestricted_storage: bool
+    maximum_associations: int
+    maximum_per_calling: int | None
+    maximum_pdu_size: int
+    acse_timeout: float | None
+    network_timeout: float | None
+    asynchronous_operations: tuple[int, int]
+    implementation_class_uid: str
+    implementation_version_name: str | None
+    store_to: str | None
+    bound: int
+
+
+class AddressInformation(NamedTuple):
+    """Where a server listens."""
+
+    address: str
+    port: int
+    flowinfo: int = 0
+    scope_id: int = 0
+
+    @property
+    def is_ipv6(self) -> bool:
+        """Whether it is an IPv6 address."""
+        return ":" in self.address
+
+    @property
+    def is_ipv4(self) -> bool:
+        """Whether it is an IPv4 address."""
+        return not self.is_ipv6
+
+    @property
+    def as_tuple(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """As the socket module takes it."""
+        if self.is_ipv6:
+            return (self.address, self.port, self.flowinfo, self.scope_id)
+        return (self.address, self.port)
+
+
+class AssociationServer:
+    """What `AE.start_server` returns: listens and serves until `shutdown`.
+
+    Usable as a context manager that shuts down at its end.
+    """
+
+    def __init__(
+        self,
+        ae: ApplicationEntity,
+        address: tuple[Any, ...],
+        ae_title: str,
+        contexts: Sequence[PresentationContext],
+        handlers: HandlerTable,
+        store_to: str | None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.ae = ae
+        self.ae_title = ae_title
+        self.contexts = list(contexts)
+        self.ssl_context = ssl_context
+        self._handlers = handlers
+        self._store_to = store_to
+        self._associations: dict[int, Association] = {}
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        host, port, *rest = address
+        self._core = _core.Server(host, port, self._settings(), self._perform)
+        self.address_info = AddressInformation(*self._core.address, *rest)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """(host, port) that is bound: with port 0 asked for, the port that was given."""
+        return self._core.address
+
+    server_address = address
+
+    @property
+    def port(self) -> int:
+        """The port that is bound."""
+        return self._core.address[1]
+
+    def _settings(self) -> Settings:
+        ae = self.ae
+        store_to = self._store_to
+        if store_to is None and _config.STORE_RECV_CHUNKED_DATASET:
+            store_to = ""
+        version = ae.implementation_version_name
+        contexts = [
+            (str(cx.abstract_syntax), [str(syntax) for syntax in cx.transfer_syntax], cx.scu_role, cx.scp_role)
+            for cx in self.contexts
+        ]
+        return Settings(
+            ae_title=self.ae_title,
+            require_called=ae.require_called_aet,
+            require_calling=ae.require_calling_aet,
+            contexts=sorted(contexts, key=lambda context: context[0]),
+            unrestricted_storage=_config.UNRESTRICTED_STORAGE_SERVICE,
+            maximum_associations=ae.maximum_associations,
+            maximum_per_calling=ae.maximum_associations_per_calling_aet,
+            maximum_pdu_size=ae.maximum_pdu_size,
+            acse_timeout=core_timeout(ae.acse_timeout),
+            network_timeout=core_timeout(ae.network_timeout),
+            asynchronous_operations=ae.asynchronous_operations,
+            implementation_class_uid=str(ae.implementation_class_uid),
+            implementation_version_name=version,
+            store_to=store_to,
+            bound=core_bits(self._handlers),
+        )
+
+    def _refresh(self) -> None:
+        """Later associations get what the AE says now."""
+        self._core.configure(self._settings())
+
+    def _perform(self, connection: _core.Connection, kind: str, message: _core.Message | None) -> None:
+        """Called by the core, on a thread of its own, for whatever needs Python."""
+        self._association(connection)._perform(kind, message)
+
+    def _association(self, connection: _core.Connection) -> Association:
+        with self._lock:
+            association = self._associations.get(connection.id)
+            if association is None:
+                association = Association(self.ae, "acceptor", self._handlers.copy(), server=self)
+                association._attach(connection)
+                self._associations[connection.id] = association
+                if len(self._associations) > 16 + 2 * self.ae.maximum_associations:
+                    self._prune()
+            return association
+
+    def _prune(self) -> None:
+        live = {connection.id for connection in self._core.connections()}
+        for number in [number for number in self._associations if number not in live]:
+            del self._associations[number]
+
+    @property
+    def active_associations(self) -> list[Association]:
+        """The associations that are not over, or whose handlers still run; oldest first."""
+        active = [
+            self._association(connection)
+            for connection in self._core.connections()
+            if connection.request is not None
+        ]
+        with self._lock:
+            self._prune()
+        return active
+
+    def serve_until_shutdown(self) -> None:
+        """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""
+        try:
+            self._stopped.wait()
+        finally:
+            self.shutdown()
+
+    def shutdown(self, grace: float = 0.0) -> None:
+        """Stops listening, and ends the associations: those that are not over after `grace` seconds are aborted.
+
+        May be called twice. The port can be bound again at once.
+        """
+        self._core.shutdown(float(grace), SHUTDOWN_LIMIT)
+        self._stopped.set()
+        self.ae._servers_changed(self)
+
+    server_close = shutdown
+
+    def __enter__(self) -> AssociationServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+    def bind(self, event: EventType, handler: Callable[..., Any], args: list[Any] | None = None) -> None:
+        """Binds a handler, for the associations there are and those to come."""
+        self._handlers.bind(event, handler, args)
+        self._refresh()
+        for association in self.active_associations:
+            association.bind(event, handler, args)
+
+    def unbind(self, event: EventType, handler: Callable[..., Any]) -> None:
+        """Takes a handler out; no error where it is not bound."""
+        self._handlers.unbind(event, handler)
+        self._refresh()
+        for association in self.active_associations:
+            association.unbind(event, handler)
+
+    def get_events(self) -> list[EventType]:
+        """The events that have a handler."""
+        return self._handlers.get_events()
+
+    def get_handlers(self, event: EventType) -> Any:
+        """[(handler, args)] of a notification event, (handler, args) of an intervention event."""
+        return self._handlers.get_handlers(event)
+
+
+#: pynetdicom's name of a server that does not block.
+ThreadedAssociationServer = AssociationServer

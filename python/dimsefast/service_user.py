@@ -1,0 +1,160 @@
+"""The two parties of an association as seen by the other: what each proposed, and what came of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pydicom.uid import UID
+
+from . import negotiation
+from .presentation import PresentationContext
+
+if TYPE_CHECKING:
+    from .association import Association
+
+
+class AssociatePrimitive(NamedTuple):
+    """The parts of an A-ASSOCIATE request that programs look at."""
+
+    called_ae_title: str
+    calling_ae_title: str
+    presentation_context_definition_list: list[PresentationContext]
+
+
+def context_from(row: tuple[int, str, str | None, list[str], int, bool, bool]) -> PresentationContext:
+    """A `PresentationContext` from a row of the core."""
+    context_id, abstract_syntax, transfer_syntax, proposed, result, as_scu, as_scp = row
+    context = PresentationContext()
+    context.context_id = context_id
+    context.abstract_syntax = UID(abstract_syntax)
+    syntaxes = [transfer_syntax] if transfer_syntax is not None and result == 0 else proposed
+    context.transfer_syntax = [UID(syntax) for syntax in syntaxes]
+    context.result = result
+    context._as_scu = as_scu
+    context._as_scp = as_scp
+    return context
+
+
+class ServiceUser:
+    """One side of an association: its AE title, address and negotiation items."""
+
+    def __init__(self, association: Association, mode: Literal["requestor", "acceptor"]) -> None:
+        self._association = association
+        self.mode = mode
+        self.is_requestor = mode == "requestor"
+        self.is_acceptor = not self.is_requestor
+        self.ae_title = ""
+        self.address: str | None = ""
+        self.port: int | None = None
+        #: What a requestor proposes, with context IDs.
+        self.requested_contexts: list[PresentationContext] = []
+        #: What an acceptor supports.
+        self.supported_contexts: list[PresentationContext] = []
+        self._items: list[Any] = []
+
+    def _set_items(self, items: list[Any]) -> None:
+        self._items = items
+
+    def _find(self, kind: type) -> Any:
+        return next((item for item in self._items if isinstance(item, kind)), None)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Address, port, AE title, mode and the negotiation items."""
+        return {
+            "address": self.address,
+            "port": self.port,
+            "ae_title": self.ae_title,
+            "mode": self.mode,
+            "pdv_size": self.maximum_length,
+        }
+
+    @property
+    def primitive(self) -> AssociatePrimitive:
+        """The request, as much of it as programs look at."""
+        association = self._association
+        return AssociatePrimitive(
+            association.acceptor.ae_title,
+            association.requestor.ae_title,
+            list(association.requestor.requested_contexts),
+        )
+
+    @property
+    def maximum_length(self) -> int:
+        """Maximum length of a P-DATA PDU that this side receives, in bytes; 0 for no limit."""
+        item = self._find(negotiation.MaximumLengthNotification)
+        return 16382 if item is None else int(item.maximum_length_received)
+
+    @property
+    def implementation_class_uid(self) -> UID | None:
+        """Implementation Class UID, once known."""
+        item = self._find(negotiation.ImplementationClassUIDNotification)
+        return None if item is None else item.implementation_class_uid
+
+    @property
+    def implementation_version_name(self) -> str | None:
+        """Implementation version name, where it was sent."""
+        item = self._find(negotiation.ImplementationVersionNameNotification)
+        return None if item is None else item.implementation_version_name
+
+    @property
+    def asynchronous_operations(self) -> tuple[int, int]:
+        """(invoked, performed); (1, 1) where nothing was negotiated."""
+        item = self._find(negotiation.AsynchronousOperationsWindowNegotiation)
+        if item is None:
+            return (1, 1)
+        return (item.maximum_number_operations_invoked, item.maximum_number_operations_performed)
+
+    @property
+    def role_selection(self) -> dict[UID, Any]:
+        """SCP/SCU role selection items by SOP class."""
+        kind = negotiation.SCP_SCU_RoleSelectionNegotiation
+        return {item.sop_class_uid: item for item in self._items if isinstance(item, kind)}
+
+    @property
+    def sop_class_extended(self) -> dict[UID, bytes]:
+        """Service class application information by SOP class."""
+        kind = negotiation.SOPClassExtendedNegotiation
+        return {
+            item.sop_class_uid: item.service_class_application_information
+            for item in self._items
+            if isinstance(item, kind)
+        }
+
+    @property
+    def sop_class_common_extended(self) -> dict[UID, Any]:
+        """SOP class common extended negotiation items by SOP class."""
+        kind = negotiation.SOPClassCommonExtendedNegotiation
+        return {item.sop_class_uid: item for item in self._items if isinstance(item, kind)}
+
+    @property
+    def accepted_common_extended(self) -> dict[UID, tuple[UID, list[UID]]]:
+        """What of the common extended negotiation the acceptor's handler took."""
+        return self._association._accepted_common
+
+    @property
+    def user_identity(self) -> Any:
+        """The user identity item; None where there is none."""
+        return self._find(negotiation.UserIdentityNegotiation)
+
+    @property
+    def extended_negotiation(self) -> list[Any]:
+        """The items besides maximum length and implementation."""
+        plain = (
+            negotiation.MaximumLengthNotification,
+            negotiation.ImplementationClassUIDNotification,
+            negotiation.ImplementationVersionNameNotification,
+        )
+        return [item for item in self._items if not isinstance(item, plain)]
+
+    def get_contexts(self, cx_type: str) -> list[PresentationContext]:
+        """Contexts of one kind: "requested", "supported", or "pcdrl" (the acceptor's results, rejected ones included)."""
+        if cx_type == "requested":
+            return list(self.requested_contexts)
+        if cx_type == "supported":
+            return list(self.supported_contexts)
+        if cx_type == "pcdl" and self.is_requestor:
+            return list(self.requested_contexts)
+        if cx_type == "pcdrl" and self.is_acceptor:
+            return list(self._association._contexts)
+        raise ValueError(f"the {self.mode} has no contexts of the kind {cx_type!r}")

@@ -1,0 +1,84 @@
+"""Performing the peer's requests: one module for each kind of DIMSE service."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from ..request import Request
+from ..service_class import ServiceClass
+from ..sop_class import uid_to_service_class
+from . import query, retrieve, storage, verification
+from .negotiating import negotiate
+
+if TYPE_CHECKING:
+    from .._core import Message
+    from ..association import Association
+
+__all__ = ["negotiate", "perform"]
+
+LOGGER = logging.getLogger("dimsefast.services")
+
+#: PS3.8 Table 9-26: the provider's reason for an abort where nothing more can be said.
+REASON_NOT_SPECIFIED = 0
+
+_C_STORE, _C_GET, _C_FIND, _C_MOVE, _C_ECHO = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030
+
+_PERFORMERS = {
+    _C_ECHO: verification.echo,
+    _C_STORE: storage.store,
+    _C_FIND: query.find,
+    _C_GET: retrieve.get,
+    _C_MOVE: retrieve.move,
+}
+
+
+def perform(association: Association, message: Message) -> None:
+    """Performs one request and sends its responses. The association may end at any point; then nobody waits for them."""
+    connection = association._connection
+    assert connection is not None
+    request = Request(message, association._context_tuple(message.context_id))
+    performer = _PERFORMERS.get(message.command_field)
+    try:
+        if performer is None or not _knows(association, request, message.command_field):
+            LOGGER.error(
+                "%s: a request %04XH in a context for %s, which does not know it: association aborted",
+                association._name,
+                message.command_field,
+                request.context.abstract_syntax.name,
+            )
+            connection.abort_provider(REASON_NOT_SPECIFIED)
+            return
+        performer(association, request)
+    except (ConnectionAbortedError, TimeoutError) as error:
+        LOGGER.info("%s: %s while a request was being answered", association._name, error)
+    finally:
+        connection.performed(message)
+
+
+def _knows(association: Association, request: Request, command_field: int) -> bool:
+    """Whether the service of the context's SOP class has this kind of request."""
+    service = uid_to_service_class(request.context.abstract_syntax)
+    kinds = _REQUESTS.get(service.__name__)
+    if kinds is not None:
+        return command_field in kinds
+    # A class that nobody registered can only be accepted where the acceptor takes everything as storage.
+    return service is ServiceClass and command_field == _C_STORE and association._takes_any_storage
+
+
+_QUERY = {_C_FIND, _C_MOVE, _C_GET}
+_REQUESTS: dict[str, set[int]] = {
+    "VerificationServiceClass": {_C_ECHO},
+    "StorageServiceClass": {_C_STORE},
+    "NonPatientObjectStorageServiceClass": {_C_STORE},
+    "QueryRetrieveServiceClass": _QUERY,
+    "HangingProtocolQueryRetrieveServiceClass": _QUERY,
+    "DefinedProcedureProtocolQueryRetrieveServiceClass": _QUERY,
+    "ColorPaletteQueryRetrieveServiceClass": _QUERY,
+    "ImplantTemplateQueryRetrieveServiceClass": _QUERY,
+    "ProtocolApprovalQueryRetrieveServiceClass": _QUERY,
+    "InventoryQueryRetrieveServiceClass": _QUERY,
+    "BasicWorklistManagementServiceClass": {_C_FIND},
+    "RelevantPatientInformationQueryServiceClass": {_C_FIND},
+    "SubstanceAdministrationQueryServiceClass": {_C_FIND},
+}

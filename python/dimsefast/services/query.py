@@ -1,0 +1,88 @@
+"""Queries (PS3.4 Annex C and its relatives): C-FIND."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pydicom.dataset import Dataset
+
+from .. import evt
+from ..dataset import encode_dataset
+from ..events import Event
+from .statuses import report_failure, wire_status
+
+if TYPE_CHECKING:
+    from ..association import Association
+    from ..request import Request
+
+PENDING = (0xFF00, 0xFF01)
+SUCCESS, CANCELLED = 0x0000, 0xFE00
+#: Processing failure: the handler raised, or there is none; an identifier that cannot be encoded.
+FAILED, NOT_ENCODABLE = 0xC311, 0xC312
+
+
+def find(association: Association, request: Request) -> None:
+    """Sends each match as its own Pending response as soon as the handler yields it, then one final response."""
+    connection = association._connection
+    assert connection is not None
+    timeout = association._core_dimse_timeout
+    matches: Iterator[Any] | None = None
+    try:
+        code, extra = SUCCESS, []
+        try:
+            matches = _matches(association, request)
+            for code, extra, identifier in _pairs(matches):
+                if connection.end is not None:
+                    return
+                if code not in PENDING:
+                    break
+                if request.is_cancelled:
+                    code, extra = CANCELLED, []
+                    break
+                encoded = _encoded(identifier, str(request.context.transfer_syntax))
+                if encoded is None:
+                    code, extra = NOT_ENCODABLE, []
+                    break
+                connection.respond(request.message, code, encoded, extra, timeout)
+            else:
+                code, extra = SUCCESS, []
+        except (ConnectionAbortedError, TimeoutError):
+            raise
+        except Exception:
+            report_failure(association, "EVT_C_FIND")
+            code, extra = FAILED, []
+        if connection.end is None:
+            connection.respond(request.message, code, None, extra, timeout)
+    finally:
+        close = getattr(matches, "close", None)
+        if close is not None:
+            close()
+
+
+def _matches(association: Association, request: Request) -> Iterator[Any]:
+    bound = association._handlers.intervention(evt.EVT_C_FIND)
+    if bound is None:
+        raise NotImplementedError("no handler is bound to EVT_C_FIND")
+    handler, args = bound
+    event = Event(association, evt.EVT_C_FIND, {"request": request, "context": request.context})
+    return iter(handler(event, *args))
+
+
+def _pairs(matches: Iterator[Any]) -> Iterator[tuple[int, list[tuple[int, bytes | int]], Any]]:
+    """What the handler yields as (code, extra command elements, identifier)."""
+    for item in matches:
+        status, identifier = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
+        yield *wire_status(status), identifier
+
+
+def _encoded(identifier: Any, transfer_syntax: str) -> bytes | None:
+    """An identifier as it goes out: bytes are encoded already. None where it cannot be encoded."""
+    if isinstance(identifier, bytes):
+        return identifier
+    if not isinstance(identifier, Dataset):
+        return None
+    try:
+        return encode_dataset(identifier, transfer_syntax)
+    except ValueError:
+        return None

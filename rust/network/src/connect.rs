@@ -1,0 +1,119 @@
+//! Opening an association as its requestor.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use dimsefast_protocol::association::{Association, Config};
+use dimsefast_protocol::pdu::AssociateRq;
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::connection::{Connection, Core, Driver, Service};
+use crate::operation::Patience;
+use crate::sink::StorePlan;
+use crate::transport::CallerTcp;
+use crate::wake::{self, Waker, Woken};
+use crate::watch::WatchedSocket;
+
+/// What a requestor brings.
+pub struct Request {
+    /// Host name or address of the peer.
+    pub host: String,
+    /// TCP port of the peer.
+    pub port: u16,
+    /// The local address to bind, where it matters.
+    pub bind: Option<SocketAddr>,
+    /// How long the TCP connection may take; `None` for the system's own limit.
+    pub connect_timeout: Option<Duration>,
+    /// Limits and time-outs of the association.
+    pub config: Config,
+    /// What is proposed.
+    pub associate: AssociateRq,
+    /// Where objects that the peer sends go.
+    pub store: StorePlan,
+    /// See [`Connection::watch_notices`].
+    pub bound: u32,
+}
+
+/// Connects, and sends the A-ASSOCIATE-RQ. The answer is awaited with [`Connection::negotiated`].
+///
+/// # Errors
+/// What the name service or TCP says; `TimedOut` after the connect time-out; `Interrupted` where `patience` says so.
+pub fn connect(request: Request, service: Arc<dyn Service>, patience: &mut Patience<'_>) -> io::Result<Arc<Connection>> {
+    let waker = Waker::new()?;
+    let addresses = (request.host.as_str(), request.port).to_socket_addrs()?;
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut connected = None;
+    let deadline = request.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    for address in addresses {
+        match open(address, request.bind, deadline, &waker, patience) {
+            Ok(stream) => {
+                connected = Some(stream);
+                break;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
+            Err(error) => failure = error,
+        }
+    }
+    let stream = connected.ok_or(failure)?;
+    let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+    let socket = Arc::new(WatchedSocket::new(stream));
+    let epoch = Instant::now();
+    let network_timeout = request.config.network_timeout;
+    let association = Association::requestor(request.config, request.associate, Duration::ZERO);
+    let mut core =
+        Core::new(association, Box::new(CallerTcp::new(socket.clone())?), request.store, request.bound);
+    core.network_timeout = network_timeout;
+    core.socket = Some(socket.clone());
+    let connection = Connection::new(Driver::Caller { waker }, core, service, epoch, peer, local, Weak::new());
+    socket.register(&connection)?;
+    connection.with(|core, now| core.association.transport_connected(now));
+    Ok(connection)
+}
+
+/// Opens a TCP connection without blocking for longer than a tick.
+fn open(
+    address: SocketAddr,
+    bind: Option<SocketAddr>,
+    deadline: Option<Instant>,
+    waker: &Waker,
+    patience: &mut Patience<'_>,
+) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(bind) = bind {
+        socket.set_reuse_address(true)?;
+        socket.bind(&bind.into())?;
+    }
+    socket.set_nonblocking(true)?;
+    match socket.connect(&address.into()) {
+        Ok(()) => return Ok(socket.into()),
+        Err(error) if in_progress(&error) => {}
+        Err(error) => return Err(error),
+    }
+    loop {
+        let mut slice = Duration::from_millis(100);
+        if let Some(deadline) = deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::Error::new(io::ErrorKind::TimedOut, "no answer within the connection time-out"));
+            }
+            slice = slice.min(left);
+        }
+        let woken = wake::wait(std::os::fd::AsFd::as_fd(&socket), waker, false, true, Some(slice))?;
+        if patience.is_interrupted(woken == Woken::Early) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        if let Some(error) = socket.take_error()? {
+            return Err(error);
+        }
+        if socket.peer_addr().is_ok() {
+            return Ok(socket.into());
+        }
+    }
+}
+
+fn in_progress(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+        || error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
+}

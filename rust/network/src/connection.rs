@@ -1,0 +1,383 @@
+//! One association on one transport, behind one lock. Whoever holds the lock drives it.
+//!
+//! The data's way in: [`Core::drive`] reads from the transport into a buffer of the thread, the protocol turns the bytes into
+//! fragments, a command opens a message, its dataset goes piece by piece into the message's sink, and the whole message
+//! becomes a response for the thread that waits for it or a job for the service. The way out: commands and fragments are
+//! appended to the protocol's output, and written at once by whoever appended them; what the socket does not take is
+//! written by the driver.
+//!
+//! There are two drivers. A *runtime* connection (an acceptor) is driven by its task on the runtime; other threads append,
+//! write, and wait for the condition. A *caller* connection (a blocking requestor) is driven by the thread that waits on it,
+//! with poll(2); between calls the [`watch`](crate::watch) looks after it.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use dimsefast_protocol::association::{AbortCause, Association};
+use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
+use dimsefast_protocol::negotiation::NegotiatedContext;
+use dimsefast_protocol::types::{AbortReason, AbortSource};
+
+use crate::jobs::{Job, JobKind, Jobs, Notice};
+use crate::listen::{Admission, Server};
+use crate::message::Message;
+use crate::process;
+use crate::sink::{Sink, StorePlan};
+use crate::transport::Transport;
+use crate::wake::Waker;
+use crate::watch::WatchedSocket;
+
+/// Output above which a sender waits for the peer to take some, in bytes.
+pub(crate) const OUTPUT_HIGH_WATER: usize = 64 << 10;
+
+/// Output above which a connection stops reading, in bytes: a peer that asks and never reads the answers must not make us hold them. More
+/// than a batch, so that two peers that send to each other at the same time go on reading.
+const UNREAD_OUTPUT: usize = 4 << 20;
+
+/// Requests that may wait in a connection before it stops reading.
+const WAITING_JOBS: usize = 16;
+
+/// Responses that may wait in a connection before it stops reading.
+const WAITING_RESPONSES: usize = 4096;
+
+/// Does the work that a connection hands over.
+pub trait Service: Send + Sync + 'static {
+    /// Performs `job` on another thread, then calls [`Connection::job_done`]. Must not block and must not take the GIL.
+    fn submit(&self, connection: Arc<Connection>, job: Job);
+}
+
+/// How an association ended.
+#[derive(Debug, Clone)]
+pub enum End {
+    /// The acceptor, or its service provider, said no.
+    Rejected(AssociateRj),
+    /// By A-RELEASE.
+    Released,
+    /// By A-ABORT, loss of the transport, or a time-out.
+    Aborted {
+        /// Whether the peer did it.
+        by_peer: bool,
+        /// Source in the A-ABORT PDU.
+        source: AbortSource,
+        /// Reason in the A-ABORT PDU.
+        reason: AbortReason,
+        /// What led to it.
+        cause: AbortCause,
+    },
+}
+
+/// Who drives a connection.
+pub(crate) enum Driver {
+    /// The thread that waits on it.
+    Caller { waker: Waker },
+    /// Its task on the runtime.
+    Runtime { notify: tokio::sync::Notify },
+}
+
+/// One association and its transport.
+pub struct Connection {
+    /// Unique within the process.
+    pub id: u64,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// This end.
+    pub local: SocketAddr,
+    pub(crate) core: Mutex<Core>,
+    /// Anything that a waiting thread may be waiting for.
+    pub(crate) changed: Condvar,
+    pub(crate) driver: Driver,
+    pub(crate) service: Arc<dyn Service>,
+    /// Absolute time, in milliseconds since `epoch`, by which the watch must look again; `u64::MAX` for never.
+    pub(crate) watch_deadline: AtomicU64,
+    pub(crate) epoch: Instant,
+    /// The fork generation it was made in.
+    pub generation: u32,
+    /// The server that accepted it.
+    pub(crate) server: Weak<Server>,
+}
+
+/// What the lock protects.
+pub(crate) struct Core {
+    pub(crate) transport: Option<Box<dyn Transport>>,
+    /// The socket of a caller's connection.
+    pub(crate) socket: Option<Arc<WatchedSocket>>,
+    pub(crate) association: Association,
+    /// What a busy association's driver sleeps at most, so that it sees the idle time begin.
+    pub(crate) network_timeout: Option<Duration>,
+    /// Received and not yet understood: the beginning of a PDU.
+    pub(crate) unread: Vec<u8>,
+    /// How much of the protocol's output has left.
+    pub(crate) written: usize,
+    pub(crate) incoming: Option<Incoming>,
+    pub(crate) responses: VecDeque<Message>,
+    pub(crate) jobs: Jobs,
+    /// Requests of the peer that are not yet answered, by Message ID.
+    pub(crate) performing: Vec<(u16, Arc<AtomicBool>)>,
+    /// Requests of ours that are not yet answered, by Message ID.
+    pub(crate) invoked: Vec<u16>,
+    pub(crate) last_message_id: u16,
+    /// A message is being sent in several steps.
+    pub(crate) sending: bool,
+    /// A thread waits on the socket, and will drive.
+    pub(crate) driving: bool,
+    pub(crate) established: bool,
+    pub(crate) end: Option<End>,
+    /// Set once, before any dataset of a C-STORE comes in.
+    pub(crate) store: StorePlan,
+    /// Bits of [`Notice`], and the two below.
+    pub(crate) bound: u32,
+    /// The acceptor's side of negotiation; none for a requestor.
+    pub(crate) admission: Option<Admission>,
+    /// Responses without a request, and other things that were dropped.
+    pub(crate) dropped: u64,
+}
+
+/// In [`Connection::watch_notices`]: the service answers C-ECHO; otherwise it is answered where it was read.
+pub const BOUND_ECHO: u32 = 1 << 16;
+/// In [`Connection::watch_notices`]: the service is told of each object stored in a folder and gives the status.
+pub const BOUND_STORE: u32 = 1 << 17;
+/// In [`Connection::watch_notices`]: the service answers A-ASSOCIATE-RQ.
+pub const BOUND_NEGOTIATION: u32 = 1 << 18;
+
+/// A message whose dataset is coming in.
+pub(crate) struct Incoming {
+    pub(crate) message: Message,
+    pub(crate) sink: Sink,
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+impl Connection {
+    pub(crate) fn new(
+        driver: Driver,
+        core: Core,
+        service: Arc<dyn Service>,
+        epoch: Instant,
+        peer: SocketAddr,
+        local: SocketAddr,
+        server: Weak<Server>,
+    ) -> Arc<Self> {
+        let connection = Arc::new(Self {
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            peer,
+            local,
+            core: Mutex::new(core),
+            changed: Condvar::new(),
+            driver,
+            service,
+            watch_deadline: AtomicU64::new(u64::MAX),
+            epoch,
+            generation: process::generation(),
+            server,
+        });
+        process::current().register(&connection);
+        connection
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.epoch.elapsed()
+    }
+
+    /// The lock. A panic while it was held leaves a connection that can still be aborted.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `f` under the lock, takes in what it caused, and writes what it put out.
+    pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core, Duration) -> R) -> R {
+        let mut core = self.lock();
+        let now = self.now();
+        let result = f(&mut core, now);
+        core.settle(now);
+        core.flush(now);
+        let driver_needed = core.has_output() || core.end.is_some();
+        if driver_needed && !core.driving {
+            self.rest(&mut core);
+        }
+        drop(core);
+        self.changed.notify_all();
+        if driver_needed {
+            self.wake_driver();
+        }
+        result
+    }
+
+    pub(crate) fn wake_driver(&self) {
+        match &self.driver {
+            Driver::Caller { waker } => waker.wake(),
+            Driver::Runtime { notify } => notify.notify_one(),
+        }
+    }
+
+    /// Whether the association is established now.
+    pub fn is_established(&self) -> bool {
+        let core = self.lock();
+        core.established && core.end.is_none() && core.association.is_established()
+    }
+
+    /// How it ended, if it did.
+    pub fn end(&self) -> Option<End> {
+        self.lock().end.clone()
+    }
+
+    /// Whether the transport is closed.
+    pub fn is_closed(&self) -> bool {
+        self.lock().transport.is_none()
+    }
+
+    /// The A-ASSOCIATE-RQ, once sent or received.
+    pub fn request(&self) -> Option<AssociateRq> {
+        self.lock().association.request().cloned()
+    }
+
+    /// The A-ASSOCIATE-AC, once sent or received.
+    pub fn reply(&self) -> Option<AssociateAc> {
+        self.lock().association.reply().cloned()
+    }
+
+    /// The presentation contexts, from this side's point of view.
+    pub fn contexts(&self) -> Vec<NegotiatedContext> {
+        self.lock().association.contexts().to_vec()
+    }
+
+    /// Sets which notices and requests go to the service: bits of [`Notice::bit`], [`BOUND_ECHO`], [`BOUND_STORE`] and
+    /// [`BOUND_NEGOTIATION`].
+    pub fn watch_notices(&self, bits: u32) {
+        self.lock().bound = bits;
+    }
+
+    /// Changes the ACSE and network time-outs of the live association.
+    pub fn set_timeouts(&self, acse: Option<Duration>, network: Option<Duration>) {
+        self.with(|core, now| {
+            core.association.set_acse_timeout(now, acse);
+            core.association.set_network_timeout(now, network);
+            core.network_timeout = network;
+        });
+        self.wake_driver();
+    }
+
+    /// Sends A-ABORT at once. Nothing where the association is over.
+    pub fn abort(&self) {
+        self.with(|core, now| core.association.abort(now));
+    }
+
+    /// Sends A-ABORT as the service provider, for a violation that only the layers above could see.
+    pub fn abort_provider(&self, reason: AbortReason) {
+        self.with(|core, now| core.association.abort_provider(now, reason));
+    }
+
+    /// Messages that came and that nobody waited for.
+    pub fn dropped(&self) -> u64 {
+        self.lock().dropped
+    }
+
+    /// A job that was submitted is finished; the next one that was waiting for it is handed to the caller.
+    pub fn job_done(self: &Arc<Self>, kind: JobKind) -> Option<Job> {
+        let (next, more, held_up) = self.with(|core, now| {
+            let held_up = !core.wants_input();
+            core.jobs.done(kind);
+            core.mark_busy(now);
+            (core.jobs.start(), core.start_jobs(), held_up)
+        });
+        self.submit(more);
+        if held_up {
+            self.wake_driver();
+        }
+        if next.is_none() {
+            self.leave_server();
+        }
+        next
+    }
+
+    /// A job that a caller performed on its own thread is finished; the caller takes the next one when it wants.
+    pub fn finish_job(&self, kind: JobKind) {
+        self.with(|core, now| {
+            core.jobs.done(kind);
+            core.mark_busy(now);
+        });
+    }
+
+    /// Takes a finished connection out of its server's list.
+    pub(crate) fn leave_server(&self) {
+        if let Some(server) = self.server.upgrade()
+            && self.is_finished()
+        {
+            server.forget(self);
+        }
+    }
+
+    /// Takes the jobs that may run now, for a caller that performs them on its own thread.
+    pub fn take_job(&self) -> Option<Job> {
+        self.lock().jobs.start()
+    }
+
+    /// Whether it is over and everybody has been told.
+    pub fn is_finished(&self) -> bool {
+        let core = self.lock();
+        core.transport.is_none() && core.jobs.is_idle()
+    }
+
+    pub(crate) fn submit(self: &Arc<Self>, jobs: Vec<Job>) {
+        for job in jobs {
+            self.service.submit(self.clone(), job);
+        }
+    }
+}
+
+impl Core {
+    pub(crate) fn new(association: Association, transport: Box<dyn Transport>, store: StorePlan, bound: u32) -> Self {
+        let mut core = Self {
+            transport: Some(transport),
+            socket: None,
+            association,
+            network_timeout: None,
+            unread: Vec::new(),
+            written: 0,
+            incoming: None,
+            responses: VecDeque::new(),
+            jobs: Jobs::default(),
+            performing: Vec::new(),
+            invoked: Vec::new(),
+            last_message_id: 0,
+            sending: false,
+            driving: false,
+            established: false,
+            end: None,
+            store,
+            bound,
+            admission: None,
+            dropped: 0,
+        };
+        core.notify(Notice::ConnectionOpen);
+        core
+    }
+
+    pub(crate) fn has_output(&mut self) -> bool {
+        self.transport.is_some() && self.association.output().len() > self.written
+    }
+
+    pub(crate) fn wants_input(&self) -> bool {
+        self.jobs.waiting() < WAITING_JOBS
+            && self.responses.len() < WAITING_RESPONSES
+            && self.association.output_length() - self.written < UNREAD_OUTPUT
+    }
+
+    pub(crate) fn notify(&mut self, notice: Notice) {
+        if self.bound & notice.bit() != 0 {
+            self.jobs.push(Job::Notice(notice));
+        }
+    }
+
+    pub(crate) fn start_jobs(&mut self) -> Vec<Job> {
+        std::iter::from_fn(|| self.jobs.start()).collect()
+    }
+
+    /// The idle time-out runs only while nobody works on a request.
+    pub(crate) fn mark_busy(&mut self, now: Duration) {
+        let busy = !self.performing.is_empty() || !self.invoked.is_empty();
+        self.association.set_busy(now, busy);
+    }
+}

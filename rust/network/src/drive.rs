@@ -1,0 +1,318 @@
+//! Moving bytes between the transport and the protocol, and taking in what that causes.
+
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use dimsefast_protocol::association::{Event, Fragment};
+use dimsefast_protocol::command::{self, CommandField, CommandSet, Status};
+
+use crate::connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Core, End, Incoming};
+use crate::jobs::{Job, Notice};
+use crate::message::Message;
+use crate::sink::{Object, Received, Sink, StorePlan};
+
+/// The size of a read, in bytes. One buffer a thread: idle connections hold none.
+const READ: usize = 256 << 10;
+
+/// Reads in a row before others get their turn.
+const READS: usize = 8;
+
+/// Output space that an idle connection may keep, in bytes.
+const IDLE_OUTPUT: usize = 4 << 10;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// What stopped a [`Core::drive`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Drove {
+    /// There is nothing more to read now.
+    Drained,
+    /// It was somebody else's turn: there may be more.
+    Yielded,
+}
+
+impl Core {
+    /// Writes, reads, and lets time pass. With `drain` it reads until the transport says that there is no more, as an
+    /// edge-triggered readiness needs it; without, a short read is taken for the end.
+    pub(crate) fn drive(&mut self, now: Duration, drain: bool) -> Drove {
+        self.flush(now);
+        let result = BUFFER.with_borrow_mut(|buffer| {
+            buffer.resize(READ, 0);
+            self.read(now, buffer, drain)
+        });
+        if self.association.poll_timeout().is_some_and(|deadline| deadline <= now) {
+            self.association.handle_timeout(now);
+        }
+        self.settle(now);
+        self.flush(now);
+        result
+    }
+
+    fn read(&mut self, now: Duration, buffer: &mut Vec<u8>, drain: bool) -> Drove {
+        for _ in 0..READS {
+            if !self.wants_input() {
+                return Drove::Drained;
+            }
+            let held = self.unread.len();
+            if buffer.len() < held + READ / 2 {
+                // The beginning of a long A-ASSOCIATE PDU: the only thing that is kept until it is whole.
+                buffer.resize(held + READ, 0);
+            }
+            buffer[..held].copy_from_slice(&self.unread);
+            let Some(transport) = &mut self.transport else { return Drove::Drained };
+            let read = match transport.read(&mut buffer[held..]) {
+                Ok(0) => {
+                    self.association.handle_transport_closed(now);
+                    self.settle(now);
+                    return Drove::Drained;
+                }
+                Ok(length) => length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Drove::Drained,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => {
+                    self.association.handle_transport_closed(now);
+                    self.settle(now);
+                    return Drove::Drained;
+                }
+            };
+            let short = held + read < buffer.len();
+            let consumed = self.take_in(now, &buffer[..held + read]);
+            self.unread.clear();
+            self.unread.extend_from_slice(&buffer[consumed..held + read]);
+            if self.unread.is_empty() {
+                self.unread = Vec::new();
+            }
+            if let (Some(transport), true) = (&self.transport, self.incoming.is_some() || !self.unread.is_empty()) {
+                transport.acknowledge_now();
+            }
+            if short && !drain {
+                return Drove::Drained;
+            }
+        }
+        Drove::Yielded
+    }
+
+    /// Feeds bytes to the protocol; returns how many it took.
+    fn take_in(&mut self, now: Duration, bytes: &[u8]) -> usize {
+        let mut at = 0;
+        loop {
+            let received = self.association.handle_bytes(now, &bytes[at..]);
+            at += received.consumed;
+            let idle = received.consumed == 0 && received.fragment.is_none();
+            match received.fragment {
+                Some(Fragment::Command { context_id, command }) => self.command(now, context_id, command),
+                Some(Fragment::Data { bytes, last, .. }) => self.data(now, bytes, last),
+                None => {}
+            }
+            self.settle(now);
+            if idle || self.transport.is_none() {
+                return at;
+            }
+        }
+    }
+
+    fn command(&mut self, now: Duration, context_id: u8, command: CommandSet) {
+        let message = Message::new(context_id, command, None);
+        if !message.command.has_dataset() {
+            self.message(now, message);
+            return;
+        }
+        let sink = if message.command.command_field() == CommandField::C_STORE_RQ {
+            let command = &message.command;
+            let context = self.association.context(context_id);
+            let object = (
+                command.affected_sop_class_uid(),
+                command.affected_sop_instance_uid(),
+                context.and_then(|context| context.transfer_syntax.clone()),
+            );
+            let trimmed = |uid: &Option<dimsefast_protocol::types::Uid>| {
+                uid.as_ref().map_or_else(Vec::new, |uid| uid.trimmed().to_vec())
+            };
+            Sink::for_object(
+                &self.store,
+                Object {
+                    sop_class: &trimmed(&object.0),
+                    sop_instance: &trimmed(&object.1),
+                    transfer_syntax: &trimmed(&object.2),
+                },
+            )
+        } else {
+            Sink::Memory(Vec::new())
+        };
+        self.incoming = Some(Incoming { message, sink });
+    }
+
+    fn data(&mut self, now: Duration, bytes: &[u8], last: bool) {
+        let Some(incoming) = &mut self.incoming else { return };
+        incoming.sink.write(bytes);
+        if last && let Some(Incoming { mut message, sink }) = self.incoming.take() {
+            message.data = Some(sink.finish());
+            self.message(now, message);
+        }
+    }
+
+    /// Sends a whole message where it belongs.
+    fn message(&mut self, now: Duration, message: Message) {
+        let field = message.command.command_field();
+        if field == CommandField::C_CANCEL_RQ {
+            let id = message.command.message_id_responded_to();
+            for (_, cancelled) in self.performing.iter().filter(|(performing, _)| Some(*performing) == id) {
+                cancelled.store(true, Ordering::Relaxed);
+            }
+        } else if field.is_response() {
+            let id = message.command.message_id_responded_to();
+            if id.is_some_and(|id| self.invoked.contains(&id)) {
+                self.responses.push_back(message);
+            } else {
+                self.dropped += 1;
+            }
+        } else if let Some(status) = self.settled_here(&message) {
+            let response = command::response(&message.command, status, false, &[]);
+            // The association may have ended in between; then nobody waits for the answer.
+            let _ = self.association.send_command(now, message.context_id, &response);
+        } else {
+            self.performing.push((message.command.message_id().unwrap_or(0), message.cancellation()));
+            self.mark_busy(now);
+            self.jobs.push(Job::Request(Box::new(message)));
+        }
+    }
+
+    /// The status of a request that needs no Python.
+    fn settled_here(&self, message: &Message) -> Option<Status> {
+        let field = message.command.command_field();
+        if field == CommandField::C_ECHO_RQ && self.bound & BOUND_ECHO == 0 {
+            let context = self.association.context(message.context_id)?;
+            return (context.abstract_syntax.trimmed() == b"1.2.840.10008.1.1").then_some(Status::SUCCESS);
+        }
+        if field == CommandField::C_STORE_RQ && matches!(self.store, StorePlan::Folder(..)) {
+            return match message.data {
+                // A700H: out of resources
+                Some(Received::Failed(_)) => Some(Status(0xA700)),
+                _ if self.bound & BOUND_STORE != 0 => None,
+                Some(_) => Some(Status::SUCCESS),
+                // C000H: cannot understand; there was no dataset
+                None => Some(Status(0xC000)),
+            };
+        }
+        None
+    }
+
+    /// Takes in what the protocol has to say.
+    pub(crate) fn settle(&mut self, now: Duration) {
+        while let Some(event) = self.association.poll_event() {
+            match event {
+                Event::Requested(_) => {
+                    self.notify(Notice::Requested);
+                    if self.bound & BOUND_NEGOTIATION == 0 {
+                        self.answer_request(now, None);
+                    } else {
+                        self.jobs.push(Job::Negotiate);
+                    }
+                }
+                Event::Accepted(_) => {
+                    self.notify(Notice::Accepted);
+                    self.establish();
+                }
+                Event::ReleaseRequested => {
+                    // Whoever still works on a request of this peer works for nobody. The standard's A-RELEASE is
+                    // confirmed: the peer has said that it needs no more answers.
+                    self.cancel_all();
+                    let _ = self.association.release_response(now);
+                }
+                Event::Rejected(reject) => self.finish(End::Rejected(reject)),
+                Event::Released => self.finish(End::Released),
+                Event::Aborted { source, reason, by_peer, cause } => {
+                    self.finish(End::Aborted { by_peer, source, reason, cause });
+                }
+                Event::CloseTransport => self.close(now),
+            }
+        }
+    }
+
+    pub(crate) fn establish(&mut self) {
+        self.established = true;
+        self.notify(Notice::Established);
+    }
+
+    fn cancel_all(&mut self) {
+        for (_, cancelled) in &self.performing {
+            cancelled.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn finish(&mut self, end: End) {
+        if self.end.is_some() {
+            return;
+        }
+        self.cancel_all();
+        self.incoming = None;
+        self.jobs.drop_requests();
+        self.notify(match end {
+            End::Rejected(_) => Notice::Rejected,
+            End::Released => Notice::Released,
+            End::Aborted { .. } => Notice::Aborted,
+        });
+        self.end = Some(end);
+    }
+
+    pub(crate) fn close(&mut self, now: Duration) {
+        self.flush(now);
+        if let Some(mut transport) = self.transport.take() {
+            transport.close();
+            self.unread = Vec::new();
+            self.incoming = None;
+            self.notify(Notice::ConnectionClosed);
+            *self.association.output() = Vec::new();
+            self.written = 0;
+        }
+        self.socket = None;
+    }
+
+    /// Writes what the transport takes.
+    pub(crate) fn flush(&mut self, now: Duration) {
+        let Some(transport) = &mut self.transport else { return };
+        let output = self.association.output();
+        while self.written < output.len() {
+            match transport.write(&output[self.written..]) {
+                Ok(length) => self.written += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    // What the peer sent before it went (an A-ABORT, often) is still to be read; the end of the stream
+                    // then follows on that way.
+                    self.written = output.len();
+                    self.write_failed(now);
+                    break;
+                }
+            }
+        }
+        let output = self.association.output();
+        self.written = 0;
+        if output.capacity() > IDLE_OUTPUT && !self.sending {
+            *output = Vec::new();
+        } else {
+            output.clear();
+        }
+    }
+
+    fn write_failed(&mut self, now: Duration) {
+        let mut buffer = vec![0; 4096];
+        while let Some(transport) = &mut self.transport {
+            match transport.read(&mut buffer) {
+                Ok(length) if length > 0 => {
+                    let mut bytes = std::mem::take(&mut self.unread);
+                    bytes.extend_from_slice(&buffer[..length]);
+                    let consumed = self.take_in(now, &bytes);
+                    self.unread = bytes.split_off(consumed);
+                }
+                _ => break,
+            }
+        }
+        self.association.handle_transport_closed(now);
+        self.settle(now);
+    }
+}

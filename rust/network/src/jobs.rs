@@ -1,0 +1,165 @@
+//! What an association wants its service to do, in order.
+
+use std::collections::VecDeque;
+
+use crate::message::Message;
+
+/// Something that happened to an association and that somebody may want to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// The transport connection is open.
+    ConnectionOpen,
+    /// An association was requested.
+    Requested,
+    /// It was accepted.
+    Accepted,
+    /// It was rejected.
+    Rejected,
+    /// It is established.
+    Established,
+    /// It was released.
+    Released,
+    /// It was aborted, by either side or by the loss of the transport.
+    Aborted,
+    /// The transport connection is closed.
+    ConnectionClosed,
+}
+
+impl Notice {
+    /// Its bit in [`Connection::watch_notices`](crate::Connection::watch_notices).
+    pub const fn bit(self) -> u32 {
+        1 << self as u32
+    }
+}
+
+/// A piece of work for the service.
+#[derive(Debug)]
+pub enum Job {
+    /// Tell whom it concerns.
+    Notice(Notice),
+    /// Answer the A-ASSOCIATE-RQ that was received.
+    Negotiate,
+    /// Perform a DIMSE request.
+    Request(Box<Message>),
+}
+
+impl Job {
+    /// Which bookkeeping its end belongs to.
+    pub fn kind(&self) -> JobKind {
+        match self {
+            Self::Notice(_) | Self::Negotiate => JobKind::Serial,
+            Self::Request(_) => JobKind::Request,
+        }
+    }
+}
+
+/// The bookkeeping that a job belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobKind {
+    /// One at a time, and requests that came later wait for it.
+    Serial,
+    /// At most the window's number at a time.
+    Request,
+}
+
+/// The queue of one association. Notices run in order, one at a time; requests run up to the performed operations window
+/// at a time; a request waits for the notices before it, a notice never for a request.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    queue: VecDeque<Job>,
+    serial_running: bool,
+    requests_running: usize,
+    /// Requests performed at the same time; 0 as 1.
+    pub(crate) window: usize,
+}
+
+impl Jobs {
+    pub(crate) fn push(&mut self, job: Job) {
+        self.queue.push_back(job);
+    }
+
+    /// Takes out the next job that may run now, and counts it as running.
+    pub(crate) fn start(&mut self) -> Option<Job> {
+        if self.serial_running {
+            return None;
+        }
+        let blocked = self.requests_running >= self.window.max(1);
+        let at = self.queue.iter().position(|job| !blocked || job.kind() == JobKind::Serial)?;
+        let job = self.queue.remove(at)?;
+        match job.kind() {
+            JobKind::Serial => self.serial_running = true,
+            JobKind::Request => self.requests_running += 1,
+        }
+        Some(job)
+    }
+
+    /// Takes out the next request for a caller that performs it itself, and counts it as running.
+    pub(crate) fn start_request(&mut self) -> Option<Box<Message>> {
+        let at = self.queue.iter().position(|job| job.kind() == JobKind::Request)?;
+        match self.queue.remove(at)? {
+            Job::Request(message) => {
+                self.requests_running += 1;
+                Some(message)
+            }
+            Job::Notice(_) | Job::Negotiate => None,
+        }
+    }
+
+    pub(crate) fn done(&mut self, kind: JobKind) {
+        match kind {
+            JobKind::Serial => self.serial_running = false,
+            JobKind::Request => self.requests_running = self.requests_running.saturating_sub(1),
+        }
+    }
+
+    /// Requests that wait can never be answered any more.
+    pub(crate) fn drop_requests(&mut self) {
+        self.queue.retain(|job| job.kind() == JobKind::Serial);
+    }
+
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && !self.serial_running && self.requests_running == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dimsefast_protocol::command;
+
+    fn request(id: u16) -> Job {
+        Job::Request(Box::new(Message::new(1, command::c_echo_rq(id, &"1.2.840.10008.1.1".into()), None)))
+    }
+
+    #[test]
+    fn a_request_waits_for_the_notices_before_it_and_a_notice_never_for_a_request() {
+        let mut jobs = Jobs::default();
+        jobs.push(Job::Notice(Notice::Established));
+        jobs.push(request(1));
+        jobs.push(request(2));
+        assert!(matches!(jobs.start(), Some(Job::Notice(Notice::Established))));
+        assert!(jobs.start().is_none());
+        jobs.done(JobKind::Serial);
+        assert!(matches!(jobs.start(), Some(Job::Request(_))));
+        assert!(jobs.start().is_none(), "the window is one");
+        jobs.push(Job::Notice(Notice::Aborted));
+        assert!(matches!(jobs.start(), Some(Job::Notice(Notice::Aborted))));
+        jobs.done(JobKind::Serial);
+        jobs.drop_requests();
+        jobs.done(JobKind::Request);
+        assert!(jobs.is_idle());
+    }
+
+    #[test]
+    fn a_wider_window_runs_that_many_requests() {
+        let mut jobs = Jobs { window: 2, ..Jobs::default() };
+        (1..=3).for_each(|id| jobs.push(request(id)));
+        assert!(jobs.start().is_some() && jobs.start().is_some() && jobs.start().is_none());
+        jobs.done(JobKind::Request);
+        assert!(jobs.start().is_some());
+    }
+}

@@ -1,0 +1,482 @@
+//! Listening, admitting and driving associations as their acceptor.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
+use std::time::{Duration, Instant};
+
+use dimsefast_protocol::association::{Association, Config};
+use dimsefast_protocol::limits::Limits;
+use dimsefast_protocol::negotiation::{SupportedContext, negotiate_as_acceptor};
+use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq, AsyncOps, ContextReply, SopExtended, UserInformation};
+use dimsefast_protocol::types::{AeTitle, RejectReason, RejectResult, RejectSource, Uid};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+
+use crate::connection::{Connection, Core, Driver, Service};
+use crate::drive::Drove;
+use crate::jobs::Notice;
+use crate::process;
+use crate::sink::StorePlan;
+use crate::transport::RuntimeTcp;
+
+/// Connections without an A-ASSOCIATE-RQ that are kept at the same time: in all, and from one address.
+const SILENT: usize = 1000;
+const SILENT_PER_ADDRESS: usize = 50;
+
+/// How long accepting pauses where the system has no descriptor left.
+const EXHAUSTED: Duration = Duration::from_millis(100);
+
+/// What an acceptor offers and asks. Can be changed while the server runs.
+#[derive(Clone)]
+pub struct AcceptorConfig {
+    /// Its own AE title.
+    pub ae_title: AeTitle,
+    /// Whether the called AE title must be its own.
+    pub require_called: bool,
+    /// Calling AE titles that are let in; empty for all.
+    pub require_calling: Vec<AeTitle>,
+    /// Supported presentation contexts, sorted by abstract syntax.
+    pub contexts: Vec<SupportedContext>,
+    /// Accept any abstract syntax as a storage class.
+    pub unrestricted_storage: bool,
+    /// Associations at the same time.
+    pub maximum_associations: usize,
+    /// Associations at the same time of one calling AE title; `None` for no limit.
+    pub maximum_per_calling: Option<usize>,
+    /// Maximum length received, in bytes; 0 for no limit.
+    pub max_pdu_length: u32,
+    /// Time-outs.
+    pub acse_timeout: Option<Duration>,
+    /// Idle time-out.
+    pub network_timeout: Option<Duration>,
+    /// (invoked, performed) operations; (1, 1) is not negotiated.
+    pub async_ops: (u16, u16),
+    /// Implementation Class UID.
+    pub implementation_uid: Uid,
+    /// Implementation version name.
+    pub implementation_version: Option<Vec<u8>>,
+    /// Where received objects go.
+    pub store: StorePlan,
+    /// See [`Connection::watch_notices`].
+    pub bound: u32,
+}
+
+/// What the service adds to an A-ASSOCIATE-AC.
+#[derive(Debug, Clone, Default)]
+pub struct NegotiationReply {
+    /// Asynchronous operations window (invoked, performed).
+    pub async_ops: Option<(u16, u16)>,
+    /// Application information by SOP class.
+    pub sop_extended: Vec<(Uid, Vec<u8>)>,
+    /// Server response to the user identity.
+    pub user_identity: Option<Vec<u8>>,
+}
+
+/// The acceptor's side of a connection that is not yet, or was, admitted.
+pub(crate) struct Admission {
+    server: Arc<Server>,
+    calling: Option<Vec<u8>>,
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if let Some(calling) = self.calling.take() {
+            self.server.seats().leave(&calling);
+        }
+    }
+}
+
+#[derive(Default)]
+struct Seats {
+    taken: usize,
+    by_calling: HashMap<Vec<u8>, usize>,
+}
+
+impl Seats {
+    fn take(&mut self, config: &AcceptorConfig, calling: &[u8]) -> bool {
+        let own = self.by_calling.get(calling).copied().unwrap_or(0);
+        if self.taken >= config.maximum_associations || config.maximum_per_calling.is_some_and(|limit| own >= limit) {
+            return false;
+        }
+        self.taken += 1;
+        *self.by_calling.entry(calling.to_vec()).or_default() += 1;
+        true
+    }
+
+    fn leave(&mut self, calling: &[u8]) {
+        self.taken = self.taken.saturating_sub(1);
+        if let Some(own) = self.by_calling.get_mut(calling) {
+            *own -= 1;
+            if *own == 0 {
+                self.by_calling.remove(calling);
+            }
+        }
+    }
+}
+
+/// A listening socket and the associations that came through it.
+pub struct Server {
+    /// The address that is bound; with port 0 asked for, the port that was given.
+    pub address: SocketAddr,
+    config: RwLock<Arc<AcceptorConfig>>,
+    service: Arc<dyn Service>,
+    seats: Mutex<Seats>,
+    connections: Mutex<HashMap<u64, Arc<Connection>>>,
+    changed: std::sync::Condvar,
+    silent: Mutex<VecDeque<(IpAddr, Weak<Connection>)>>,
+    stop: Notify,
+    stopped: AtomicBool,
+    listener: Mutex<Option<Arc<TcpListener>>>,
+    /// The fork generation it was made in.
+    pub generation: u32,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Server {
+    /// Binds, and begins to accept.
+    ///
+    /// # Errors
+    /// Where the address cannot be bound.
+    pub fn start(address: SocketAddr, config: AcceptorConfig, service: Arc<dyn Service>) -> io::Result<Arc<Self>> {
+        let runtime = process::current().runtime()?;
+        let socket = socket2::Socket::new(
+            socket2::Domain::for_address(address),
+            socket2::Type::STREAM,
+            Some(socket2::Protocol::TCP),
+        )?;
+        socket.set_reuse_address(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(1024)?;
+        socket.set_nonblocking(true)?;
+        let listener = {
+            let _context = runtime.enter();
+            Arc::new(TcpListener::from_std(socket.into())?)
+        };
+        let server = Arc::new(Self {
+            address: listener.local_addr()?,
+            config: RwLock::new(Arc::new(config)),
+            service,
+            seats: Mutex::default(),
+            connections: Mutex::default(),
+            changed: std::sync::Condvar::new(),
+            silent: Mutex::default(),
+            stop: Notify::new(),
+            stopped: AtomicBool::new(false),
+            listener: Mutex::new(Some(listener.clone())),
+            generation: process::generation(),
+        });
+        process::current().register_server(&server);
+        runtime.spawn(accept(server.clone(), listener));
+        Ok(server)
+    }
+
+    /// What it offers now.
+    pub fn config(&self) -> Arc<AcceptorConfig> {
+        self.config.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What it offers from now on.
+    pub fn configure(&self, config: AcceptorConfig) {
+        *self.config.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// The connections that are not finished.
+    pub fn connections(&self) -> Vec<Arc<Connection>> {
+        let mut connections: Vec<_> = locked(&self.connections).values().cloned().collect();
+        connections.sort_by_key(|connection| connection.id);
+        connections
+    }
+
+    /// Closes the listening socket; associations go on.
+    pub fn stop_accepting(&self) {
+        if !self.stopped.swap(true, Ordering::AcqRel) {
+            self.stop.notify_one();
+        }
+        drop(locked(&self.listener).take());
+    }
+
+    /// Stops accepting, gives associations up to `grace` to end by themselves, aborts the rest, and waits up to `limit` until all is
+    /// over. Returns whether it is.
+    pub fn shutdown(&self, grace: Duration, limit: Duration) -> bool {
+        self.stop_accepting();
+        let over = self.wait_until_empty(Instant::now() + grace);
+        if !over {
+            for connection in self.connections() {
+                connection.abort();
+                connection.give_up();
+            }
+        }
+        over || self.wait_until_empty(Instant::now() + limit)
+    }
+
+    fn wait_until_empty(&self, deadline: Instant) -> bool {
+        let mut connections = locked(&self.connections);
+        while !connections.is_empty() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            connections = self.changed.wait_timeout(connections, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// The connection is over and everybody has been told.
+    pub(crate) fn forget(&self, connection: &Connection) {
+        // Its seat is free from here on.
+        drop(connection.lock().admission.take());
+        let removed = locked(&self.connections).remove(&connection.id);
+        self.changed.notify_all();
+        drop(removed);
+    }
+
+    pub(crate) fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        use std::os::fd::{AsRawFd, BorrowedFd};
+        let listener = self.listener.try_lock().ok()?;
+        let raw = listener.as_ref()?.as_raw_fd();
+        // SAFETY: only for the child of a fork, where the task that owns the listener does not run.
+        Some(unsafe { BorrowedFd::borrow_raw(raw) })
+    }
+
+    fn seats(&self) -> MutexGuard<'_, Seats> {
+        locked(&self.seats)
+    }
+
+    /// Makes room where too many connections have not said anything yet.
+    fn admit_silent(&self, address: IpAddr, connection: &Arc<Connection>) {
+        let mut silent = locked(&self.silent);
+        if silent.len() >= SILENT_PER_ADDRESS {
+            silent.retain(|(_, other)| other.upgrade().is_some_and(|other| other.is_silent()));
+            let own = silent.iter().filter(|(other, _)| *other == address).count();
+            let oldest = if own >= SILENT_PER_ADDRESS {
+                silent.iter().position(|(other, _)| *other == address)
+            } else {
+                (silent.len() >= SILENT).then_some(0)
+            };
+            if let Some((_, oldest)) = oldest.and_then(|at| silent.remove(at))
+                && let Some(oldest) = oldest.upgrade()
+            {
+                oldest.give_up();
+            }
+        }
+        silent.push_back((address, Arc::downgrade(connection)));
+    }
+}
+
+impl Connection {
+    fn is_silent(&self) -> bool {
+        let core = self.lock();
+        core.transport.is_some() && core.association.request().is_none()
+    }
+
+    /// Closes the transport now, whatever the peer does.
+    pub fn give_up(&self) {
+        self.with(|core, now| {
+            core.association.handle_transport_closed(now);
+            core.settle(now);
+            core.close(now);
+        });
+        self.wake_driver();
+    }
+
+    /// Answers an A-ASSOCIATE-RQ that was handed to the service.
+    pub fn accept(&self, reply: NegotiationReply) {
+        self.with(|core, now| core.answer_request(now, Some(reply)));
+    }
+
+    /// Refuses it.
+    pub fn reject(&self, reject: AssociateRj) {
+        self.with(|core, now| core.refuse(now, reject));
+    }
+}
+
+impl Core {
+    /// Accepts or rejects the A-ASSOCIATE-RQ by the server's configuration and `reply`.
+    pub(crate) fn answer_request(&mut self, now: Duration, reply: Option<NegotiationReply>) {
+        let Some(request) = self.association.request().cloned() else { return };
+        let Some(admission) = &mut self.admission else { return };
+        let config = admission.server.config();
+        if let Some(reject) = refusal(&config, &request) {
+            return self.refuse(now, reject);
+        }
+        if admission.calling.is_none() {
+            let calling = request.calling.trimmed().to_vec();
+            if !admission.server.seats().take(&config, &calling) {
+                // PS3.8 9.3.4: the local limit is exceeded.
+                return self.refuse(now, reject(RejectResult::TRANSIENT, RejectSource::PRESENTATION, 2));
+            }
+            admission.calling = Some(calling);
+        }
+        let (contexts, roles) = negotiate_as_acceptor(&request, &config.contexts, config.unrestricted_storage);
+        let reply = reply.unwrap_or_default();
+        let proposed = request.user.async_ops;
+        let async_ops = reply.async_ops.or_else(|| {
+            // Each side's limit for the other; (1, 1) is the default and is not answered.
+            let (invoked, performed) = config.async_ops;
+            let smaller = |own: u16, theirs: u16| if own == 0 || theirs == 0 { own.max(theirs) } else { own.min(theirs) };
+            proposed
+                .filter(|_| (invoked, performed) != (1, 1))
+                .map(|proposed| (smaller(performed, proposed.invoked), smaller(invoked, proposed.performed)))
+        });
+        self.jobs.window = async_ops.map_or(1, |(window, _)| if window == 0 { 16 } else { usize::from(window) });
+        let accept = AssociateAc {
+            protocol_version: 1,
+            called: request.called.clone(),
+            calling: request.calling.clone(),
+            application_context: request.application_context.clone(),
+            contexts: contexts
+                .iter()
+                .map(|context| ContextReply {
+                    id: context.id,
+                    result: context.result,
+                    transfer_syntax: context
+                        .transfer_syntax
+                        .clone()
+                        .or_else(|| context.proposed_transfer_syntaxes.first().cloned()),
+                })
+                .collect(),
+            user: UserInformation {
+                max_length: Some(config.max_pdu_length),
+                implementation_class_uid: Some(config.implementation_uid.clone()),
+                implementation_version: config.implementation_version.clone().map(Into::into),
+                async_ops: async_ops.map(|(invoked, performed)| AsyncOps { invoked, performed }),
+                roles,
+                sop_extended: reply
+                    .sop_extended
+                    .into_iter()
+                    .map(|(sop_class, info)| SopExtended { sop_class, info })
+                    .collect(),
+                user_identity_response: reply.user_identity,
+                ..UserInformation::default()
+            },
+        };
+        if self.association.accept(now, accept, contexts).is_ok() {
+            self.notify(Notice::Accepted);
+            self.establish();
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, now: Duration, reject: AssociateRj) {
+        // It fails only where the peer has gone already.
+        let _ = self.association.reject(now, reject);
+    }
+}
+
+fn reject(result: RejectResult, source: RejectSource, reason: u8) -> AssociateRj {
+    AssociateRj { result, source, reason: RejectReason(reason) }
+}
+
+/// Why a request cannot be admitted, whatever room there is (PS3.8 9.3.4).
+fn refusal(config: &AcceptorConfig, request: &AssociateRq) -> Option<AssociateRj> {
+    if request.protocol_version & 1 == 0 {
+        return Some(reject(RejectResult::PERMANENT, RejectSource::ACSE, 2));
+    }
+    if request.application_context.trimmed() != b"1.2.840.10008.3.1.1.1" {
+        return Some(reject(RejectResult::PERMANENT, RejectSource::USER, 2));
+    }
+    let wanted = &config.require_calling;
+    if !wanted.is_empty() && !wanted.iter().any(|title| title.matches(&request.calling)) {
+        return Some(reject(RejectResult::PERMANENT, RejectSource::USER, 3));
+    }
+    if config.require_called && !config.ae_title.matches(&request.called) {
+        return Some(reject(RejectResult::PERMANENT, RejectSource::USER, 7));
+    }
+    None
+}
+
+async fn accept(server: Arc<Server>, listener: Arc<TcpListener>) {
+    loop {
+        let accepted = tokio::select! {
+            () = server.stop.notified() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                if let Some((connection, stream)) = admit(&server, stream, address) {
+                    tokio::spawn(run(connection, stream));
+                }
+            }
+            // Out of descriptors or memory, or the peer has gone already: the first needs time, the second nothing.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(_) => tokio::time::sleep(EXHAUSTED).await,
+        }
+    }
+}
+
+/// A connection for an accepted stream; none where the peer has gone already, or the server.
+fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) -> Option<(Arc<Connection>, Arc<TcpStream>)> {
+    let config = server.config();
+    let stream = Arc::new(stream);
+    let local = stream.local_addr().ok()?;
+    let transport = RuntimeTcp::new(stream.clone()).ok()?;
+    let protocol = Config {
+        limits: Limits::default(),
+        max_pdu_length: config.max_pdu_length,
+        acse_timeout: config.acse_timeout,
+        network_timeout: config.network_timeout,
+        pdu_timeout: config.network_timeout,
+    };
+    let association = Association::acceptor(protocol, Duration::ZERO);
+    let mut core = Core::new(association, Box::new(transport), config.store.clone(), config.bound);
+    core.network_timeout = config.network_timeout;
+    core.admission = Some(Admission { server: server.clone(), calling: None });
+    let driver = Driver::Runtime { notify: Notify::new() };
+    let service = server.service.clone();
+    let connection = Connection::new(driver, core, service, Instant::now(), peer, local, Arc::downgrade(server));
+    server.admit_silent(peer.ip(), &connection);
+    locked(&server.connections).insert(connection.id, connection.clone());
+    if server.stopped.load(Ordering::Acquire) {
+        connection.give_up();
+    }
+    Some((connection, stream))
+}
+
+/// Drives a connection until its transport is closed.
+async fn run(connection: Arc<Connection>, stream: Arc<TcpStream>) {
+    let Driver::Runtime { notify } = &connection.driver else { return };
+    let timer = tokio::time::sleep(Duration::ZERO);
+    tokio::pin!(timer);
+    let mut scheduled: Option<tokio::time::Instant> = None;
+    loop {
+        let (drove, read, write, deadline, jobs, closed) = {
+            let mut core = connection.lock();
+            let drove = core.drive(connection.now(), true);
+            // While a request is being performed no idle time runs: look again when it could be over at the earliest.
+            let deadline = core
+                .association
+                .poll_timeout()
+                .or_else(|| core.network_timeout.map(|timeout| connection.now() + timeout));
+            let jobs = core.start_jobs();
+            (drove, core.wants_input(), core.has_output(), deadline, jobs, core.transport.is_none())
+        };
+        connection.changed.notify_all();
+        connection.submit(jobs);
+        if closed {
+            break;
+        }
+        if drove == Drove::Yielded {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let deadline = deadline.map(|deadline| tokio::time::Instant::from_std(connection.epoch + deadline));
+        if let Some(deadline) = deadline
+            && scheduled.is_none_or(|scheduled| deadline < scheduled)
+        {
+            timer.as_mut().reset(deadline);
+            scheduled = Some(deadline);
+        }
+        tokio::select! {
+            _ = stream.readable(), if read => {}
+            _ = stream.writable(), if write => {}
+            () = notify.notified() => {}
+            () = &mut timer, if scheduled.is_some() => scheduled = None,
+        }
+    }
+    connection.leave_server();
+}

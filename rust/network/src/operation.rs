@@ -1,0 +1,397 @@
+//! What threads do on a connection: send messages, wait for responses, release.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use dimsefast_protocol::association::StateError;
+use dimsefast_protocol::command::CommandSet;
+use dimsefast_protocol::fragment;
+use thiserror::Error;
+
+use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER};
+use crate::message::{Message, Payload};
+use crate::wake::{self, Woken};
+
+/// A large dataset is handed to the socket in pieces of about this many bytes.
+const BATCH: usize = 512 << 10;
+
+/// How often a wait asks whether it was interrupted.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Why a wait ended without what was waited for.
+#[derive(Debug, Error)]
+pub enum WaitError {
+    /// The time is over.
+    #[error("timed out")]
+    Timeout,
+    /// [`Patience::interrupted`] said so.
+    #[error("interrupted")]
+    Interrupted,
+    /// The association is over.
+    #[error("the association is over")]
+    Ended,
+    /// The file that was being sent cannot be read.
+    #[error("cannot read the object's file: {0}")]
+    File(#[from] std::io::Error),
+}
+
+impl From<StateError> for WaitError {
+    fn from(_: StateError) -> Self {
+        Self::Ended
+    }
+}
+
+/// How long to wait, and what may end it.
+pub struct Patience<'a> {
+    /// When it ends; `None` for never.
+    pub deadline: Option<Instant>,
+    /// Asked after every signal and ten times a second, without any lock held; `None` where nothing can interrupt.
+    pub interrupted: Option<&'a mut dyn FnMut() -> bool>,
+    /// When it was asked last.
+    pub asked: Instant,
+}
+
+impl Patience<'_> {
+    /// At most `timeout` from now on; `None` for as long as it takes.
+    pub fn at_most(timeout: Option<Duration>) -> Self {
+        let now = Instant::now();
+        Self { deadline: timeout.and_then(|timeout| now.checked_add(timeout)), interrupted: None, asked: now }
+    }
+
+    fn expired(&self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+
+    /// The longest that may be slept now.
+    fn slice(&self) -> Option<Duration> {
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        if self.interrupted.is_some() { Some(left.map_or(TICK, |left| left.min(TICK))) } else { left }
+    }
+
+    /// Whether something interrupts; asks only where it is time to, or `early`: a wait ended for no other reason.
+    pub(crate) fn is_interrupted(&mut self, early: bool) -> bool {
+        let Some(interrupted) = &mut self.interrupted else { return false };
+        if !early && self.asked.elapsed() < TICK {
+            return false;
+        }
+        self.asked = Instant::now();
+        interrupted()
+    }
+}
+
+/// What a thread that waits for a response gets.
+#[derive(Debug)]
+pub enum Reply {
+    /// A response with the Message ID that was asked for.
+    Response(Message),
+    /// A request of the peer that the waiting thread performs: a C-STORE that belongs to its C-GET.
+    Request(Box<Message>),
+}
+
+impl Connection {
+    /// Waits until `ready` gives something. It is asked under the lock, whenever something has changed.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`] and [`WaitError::Interrupted`]; the end of the association is for `ready` to see.
+    pub(crate) fn wait<T>(
+        self: &Arc<Self>,
+        patience: &mut Patience<'_>,
+        mut ready: impl FnMut(&mut Core) -> Option<T>,
+    ) -> Result<T, WaitError> {
+        let mut core = self.lock();
+        let mut driving = false;
+        let result = loop {
+            if let Some(value) = ready(&mut core) {
+                break Ok(value);
+            }
+            if patience.expired() {
+                break Err(WaitError::Timeout);
+            }
+            let socket = match &self.driver {
+                Driver::Caller { .. } if driving || !core.driving => core.socket.clone(),
+                _ => None,
+            };
+            if let (Driver::Caller { waker }, Some(socket)) = (&self.driver, socket) {
+                if !driving {
+                    driving = true;
+                    core.driving = true;
+                    socket.disarm(self);
+                }
+                let (read, write) = (core.wants_input(), core.has_output());
+                let timer = core.association.poll_timeout().map(|deadline| deadline.saturating_sub(self.now()));
+                drop(core);
+                let timeout = patience.slice().into_iter().chain(timer).min();
+                let waited = wake::wait(std::os::fd::AsFd::as_fd(&*socket), waker, read, write, timeout);
+                let interrupted = patience.is_interrupted(matches!(waited, Ok(Woken::Early)));
+                core = self.lock();
+                if interrupted {
+                    break Err(WaitError::Interrupted);
+                }
+                if waited.is_err() {
+                    core.association.handle_transport_closed(self.now());
+                }
+                core.drive(self.now(), false);
+            } else {
+                let slice = patience.slice();
+                core = match slice {
+                    Some(slice) => {
+                        let waited = self.changed.wait_timeout(core, slice);
+                        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+                    }
+                    None => self.changed.wait(core).unwrap_or_else(std::sync::PoisonError::into_inner),
+                };
+                if patience.interrupted.is_some() {
+                    drop(core);
+                    let interrupted = patience.is_interrupted(false);
+                    core = self.lock();
+                    if interrupted {
+                        break Err(WaitError::Interrupted);
+                    }
+                }
+            }
+        };
+        if driving {
+            core.driving = false;
+            self.rest(&mut core);
+            drop(core);
+            self.changed.notify_all();
+        } else if matches!(self.driver, Driver::Runtime { .. }) && core.wants_input() {
+            // What this thread took may have been what kept the task from reading.
+            drop(core);
+            self.wake_driver();
+        }
+        result
+    }
+
+    /// Leaves a caller's connection to the watch until the next call. While an answer is still to come the caller will be
+    /// back for it.
+    pub(crate) fn rest(&self, core: &mut Core) {
+        if (core.invoked.is_empty() || core.end.is_some())
+            && let Some(socket) = &core.socket
+        {
+            socket.arm(self, core.association.poll_timeout());
+        }
+    }
+
+    /// Sends a message, whole: nothing else of this association comes in between.
+    ///
+    /// # Errors
+    /// [`WaitError`]; after a failure in the middle the association is aborted.
+    pub fn send(
+        self: &Arc<Self>,
+        patience: &mut Patience<'_>,
+        context_id: u8,
+        command: &CommandSet,
+        payload: Payload<'_>,
+    ) -> Result<(), WaitError> {
+        self.wait(patience, |core| {
+            if core.end.is_some() {
+                return Some(Err(WaitError::Ended));
+            }
+            (!core.sending).then(|| {
+                core.sending = true;
+                Ok(())
+            })
+        })??;
+        let sent = self.send_pieces(patience, context_id, command, payload);
+        self.with(|core, _| core.sending = false);
+        if sent.is_err() {
+            // The peer has the beginning of a message that will never be whole.
+            self.abort();
+        }
+        sent
+    }
+
+    fn send_pieces(
+        self: &Arc<Self>,
+        patience: &mut Patience<'_>,
+        context_id: u8,
+        command: &CommandSet,
+        payload: Payload<'_>,
+    ) -> Result<(), WaitError> {
+        let mut source = Pieces::new(payload);
+        let piece = self.with(|core, now| -> Result<usize, WaitError> {
+            core.association.send_command(now, context_id, command)?;
+            let piece = core.association.max_fragment();
+            if source.left() <= OUTPUT_HIGH_WATER as u64 {
+                source.append(core.association.output(), context_id, piece)?;
+            }
+            Ok(piece)
+        })?;
+        let mut batch = Vec::new();
+        while !source.is_done() {
+            batch.clear();
+            while !source.is_done() && batch.len() < BATCH {
+                source.append_one(&mut batch, context_id, piece)?;
+            }
+            self.wait(patience, |core| {
+                if core.end.is_some() {
+                    return Some(Err(WaitError::Ended));
+                }
+                (!core.has_output()).then_some(Ok(()))
+            })??;
+            self.with(|core, now| -> Result<(), WaitError> {
+                // The header is thrown away: what counts is that the state table allows data now.
+                core.association.send_data_header(now, context_id, 0, false)?;
+                let output = core.association.output();
+                if output.is_empty() {
+                    std::mem::swap(output, &mut batch);
+                } else {
+                    output.extend_from_slice(&batch);
+                }
+                Ok(())
+            })?;
+        }
+        self.wait(patience, |core| {
+            if core.end.is_some() {
+                return Some(Err(WaitError::Ended));
+            }
+            let pending = core.association.output().len() - core.written;
+            (pending <= OUTPUT_HIGH_WATER).then_some(Ok(()))
+        })?
+    }
+
+    /// The next free Message ID, counted as in use until [`forget`](Self::forget); or `wanted`, where that is not in use.
+    pub fn begin(&self, wanted: Option<u16>) -> Option<u16> {
+        let mut core = self.lock();
+        let id = match wanted {
+            Some(id) => Some(id).filter(|id| !core.invoked.contains(id)),
+            None => (1..=u16::MAX)
+                .map(|step| core.last_message_id.wrapping_add(step))
+                .find(|id| *id != 0 && !core.invoked.contains(id)),
+        }?;
+        if wanted.is_none() {
+            core.last_message_id = id;
+        }
+        core.invoked.push(id);
+        let now = self.now();
+        core.mark_busy(now);
+        Some(id)
+    }
+
+    /// Nobody waits for this Message ID any more.
+    pub fn forget(self: &Arc<Self>, id: u16) {
+        let mut core = self.lock();
+        core.invoked.retain(|invoked| *invoked != id);
+        core.responses.retain(|response| response.command.message_id_responded_to() != Some(id));
+        let now = self.now();
+        core.mark_busy(now);
+        if matches!(self.driver, Driver::Caller { .. }) && !core.driving {
+            self.rest(&mut core);
+        }
+    }
+
+    /// Waits for the next response with this Message ID or, with `requests`, the next request of the peer.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn receive(self: &Arc<Self>, patience: &mut Patience<'_>, id: u16, requests: bool) -> Result<Reply, WaitError> {
+        self.wait(patience, |core| {
+            let at = core.responses.iter().position(|r| r.command.message_id_responded_to() == Some(id));
+            if let Some(response) = at.and_then(|at| core.responses.remove(at)) {
+                return Some(Ok(Reply::Response(response)));
+            }
+            if requests && let Some(request) = core.jobs.start_request() {
+                return Some(Ok(Reply::Request(request)));
+            }
+            core.end.is_some().then_some(Err(WaitError::Ended))
+        })?
+    }
+
+    /// A request of the peer has had its final response.
+    pub fn performed(&self, id: u16) {
+        self.with(|core, now| {
+            if let Some(at) = core.performing.iter().position(|(performing, _)| *performing == id) {
+                core.performing.remove(at);
+            }
+            core.mark_busy(now);
+        });
+    }
+
+    /// Asks for the release and waits until it is confirmed and the transport closed.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`], [`WaitError::Interrupted`]; none where it is over already.
+    pub fn release(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
+        self.with(|core, now| {
+            if core.end.is_none() {
+                // Refused only where a release or an abort is already under way: both end it.
+                let _ = core.association.release(now);
+            }
+        });
+        self.wait(patience, |core| core.end.is_some().then_some(()))
+    }
+
+    /// Waits until the negotiation is over, either way.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
+    pub fn negotiated(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
+        self.wait(patience, |core| (core.established || core.end.is_some()).then_some(()))
+    }
+
+    /// Waits until the transport is closed.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
+    pub fn closed(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
+        self.wait(patience, |core| core.transport.is_none().then_some(()))
+    }
+}
+
+/// Cuts a payload into P-DATA-TF PDUs.
+struct Pieces<'a> {
+    payload: Payload<'a>,
+    at: u64,
+    done: bool,
+}
+
+impl<'a> Pieces<'a> {
+    fn new(payload: Payload<'a>) -> Self {
+        Self { payload, at: 0, done: matches!(payload, Payload::None) }
+    }
+
+    fn left(&self) -> u64 {
+        self.payload.len() - self.at
+    }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
+
+    fn append(&mut self, output: &mut Vec<u8>, context_id: u8, piece: usize) -> std::io::Result<()> {
+        while !self.done {
+            self.append_one(output, context_id, piece)?;
+        }
+        Ok(())
+    }
+
+    /// Appends one PDU.
+    fn append_one(&mut self, output: &mut Vec<u8>, context_id: u8, piece: usize) -> std::io::Result<()> {
+        let left = self.left();
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece);
+        let last = length as u64 == left;
+        // PS3.8 Annex E.1: a fragment has an even number of bytes; deflated datasets need not.
+        let padding = length % 2;
+        output.extend_from_slice(&fragment::data_pdu_header(context_id, false, last, length + padding));
+        match self.payload {
+            Payload::None => {}
+            Payload::Bytes(bytes) => {
+                let at = usize::try_from(self.at).unwrap_or(usize::MAX);
+                output.extend_from_slice(&bytes[at..at + length]);
+            }
+            Payload::File { file, offset, .. } => read_at(file, offset + self.at, length, output)?,
+        }
+        output.resize(output.len() + padding, 0);
+        self.at += length as u64;
+        self.done = last;
+        Ok(())
+    }
+}
+
+/// Appends `length` bytes of the file from `offset` on.
+fn read_at(file: &std::fs::File, offset: u64, length: usize, output: &mut Vec<u8>) -> std::io::Result<()> {
+    let start = output.len();
+    output.resize(start + length, 0);
+    std::os::unix::fs::FileExt::read_exact_at(file, &mut output[start..], offset)
+}

@@ -1,0 +1,96 @@
+//! Waiting for a descriptor with poll(2), and waking that wait from another thread.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+/// A descriptor that another thread makes readable to end a [`wait`].
+pub(crate) struct Waker {
+    #[cfg(target_os = "linux")]
+    event: OwnedFd,
+    #[cfg(not(target_os = "linux"))]
+    pipe: (OwnedFd, OwnedFd),
+}
+
+impl Waker {
+    /// A new waker that is not set.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn new() -> io::Result<Self> {
+        use rustix::event::{EventfdFlags, eventfd};
+        Ok(Self { event: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+    }
+
+    /// A new waker that is not set.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn new() -> io::Result<Self> {
+        let (read, write) = rustix::pipe::pipe()?;
+        for end in [&read, &write] {
+            rustix::io::ioctl_fionbio(end, true)?;
+            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
+        }
+        Ok(Self { pipe: (read, write) })
+    }
+
+    fn readable(&self) -> BorrowedFd<'_> {
+        #[cfg(target_os = "linux")]
+        return self.event.as_fd();
+        #[cfg(not(target_os = "linux"))]
+        return self.pipe.0.as_fd();
+    }
+
+    /// Ends the wait that is under way, or else the next one.
+    pub(crate) fn wake(&self) {
+        #[cfg(target_os = "linux")]
+        let target = &self.event;
+        #[cfg(not(target_os = "linux"))]
+        let target = &self.pipe.1;
+        // Full means that it is set already.
+        let _ = rustix::io::write(target, &1u64.to_ne_bytes());
+    }
+
+    fn clear(&self) {
+        let mut buffer = [0; 64];
+        let _ = rustix::io::read(self.readable(), &mut buffer);
+    }
+}
+
+/// What ended a [`wait`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// The descriptor is ready, or the waker was woken.
+    Ready,
+    /// The time is over, or a signal arrived.
+    Early,
+}
+
+/// Waits until `descriptor` is ready for what is wanted, the waker is woken, or the time is over. Returns early where a
+/// signal arrives, so that the caller can look at it.
+pub(crate) fn wait(
+    descriptor: BorrowedFd<'_>,
+    waker: &Waker,
+    want_read: bool,
+    want_write: bool,
+    timeout: Option<Duration>,
+) -> io::Result<Woken> {
+    let mut wanted = PollFlags::empty();
+    wanted.set(PollFlags::IN, want_read);
+    wanted.set(PollFlags::OUT, want_write);
+    let mut descriptors =
+        [PollFd::from_borrowed_fd(descriptor, wanted), PollFd::from_borrowed_fd(waker.readable(), PollFlags::IN)];
+    let timeout = timeout.map(|t| Timespec {
+        tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: t.subsec_nanos().into(),
+    });
+    match poll(&mut descriptors, timeout.as_ref()) {
+        Ok(0) | Err(rustix::io::Errno::INTR) => Ok(Woken::Early),
+        Ok(_) => {
+            if descriptors[1].revents().contains(PollFlags::IN) {
+                waker.clear();
+            }
+            Ok(Woken::Ready)
+        }
+        Err(error) => Err(error.into()),
+    }
+}

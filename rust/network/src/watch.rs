@@ -1,0 +1,148 @@
+//! Looking after callers' connections between their calls: a peer that closes or aborts is noticed, a request of the peer
+//! reaches the service, and the network time-out runs.
+//!
+//! One thread and one poller for the process. A connection is registered once, and armed for one event at the end of each
+//! call: that costs a system call and wakes nobody.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::TcpStream;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use polling::{Event, Events, Poller};
+
+use crate::connection::Connection;
+use crate::process;
+
+/// The longest sleep of the watch, and so how late a time-out between calls may be noticed.
+const LONGEST_SLEEP: Duration = Duration::from_millis(250);
+
+/// The process's watch.
+pub(crate) struct Watch {
+    poller: Poller,
+    /// None where no thread runs.
+    watched: Mutex<Option<HashMap<usize, Weak<Connection>>>>,
+}
+
+impl Watch {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { poller: Poller::new()?, watched: Mutex::new(None) })
+    }
+
+    fn watched(&self) -> MutexGuard<'_, Option<HashMap<usize, Weak<Connection>>>> {
+        self.watched.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A socket that the watch may look at. It leaves the watch before it is closed.
+pub(crate) struct WatchedSocket {
+    pub(crate) stream: TcpStream,
+    key: usize,
+}
+
+static NEXT_KEY: AtomicUsize = AtomicUsize::new(0);
+
+impl WatchedSocket {
+    pub(crate) fn new(stream: TcpStream) -> Self {
+        Self { stream, key: NEXT_KEY.fetch_add(1, Ordering::Relaxed) }
+    }
+
+    /// Begins to watch, not armed; starts the thread where there is none.
+    pub(crate) fn register(&self, connection: &Arc<Connection>) -> io::Result<()> {
+        let watch = process::current().watch()?;
+        let mut watched = watch.watched();
+        if watched.is_none() {
+            process::spawn("dimsefast-watch", move || run(watch))?;
+        }
+        // SAFETY: `drop` takes the socket out of the poller before it is closed.
+        unsafe { watch.poller.add(&self.stream, Event::none(self.key))? };
+        watched.get_or_insert_default().insert(self.key, Arc::downgrade(connection));
+        Ok(())
+    }
+
+    /// The caller has left: an event on the socket, or the deadline (a time of the connection's own clock), is for the
+    /// watch.
+    pub(crate) fn arm(&self, connection: &Connection, deadline: Option<Duration>) {
+        let millis = deadline.map_or(u64::MAX, |deadline| u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
+        connection.watch_deadline.store(millis, Ordering::Relaxed);
+        self.interest(Event::readable(self.key));
+    }
+
+    /// The caller is back.
+    pub(crate) fn disarm(&self, connection: &Connection) {
+        connection.watch_deadline.store(u64::MAX, Ordering::Relaxed);
+        self.interest(Event::none(self.key));
+    }
+
+    fn interest(&self, event: Event) {
+        if let Ok(watch) = process::current().watch() {
+            // It fails where the socket was never registered: in the child of a fork, which does not use it.
+            let _ = watch.poller.modify(&self.stream, event);
+        }
+    }
+}
+
+impl AsFd for WatchedSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+impl Drop for WatchedSocket {
+    fn drop(&mut self) {
+        if let Ok(watch) = process::current().watch()
+            && watch.watched().as_mut().is_some_and(|watched| watched.remove(&self.key).is_some())
+        {
+            let _ = watch.poller.delete(&self.stream);
+        }
+    }
+}
+
+fn run(watch: &Watch) {
+    let mut events = Events::new();
+    loop {
+        events.clear();
+        if watch.poller.wait(&mut events, Some(LONGEST_SLEEP)).is_err() {
+            std::thread::yield_now();
+        }
+        // Taken out of the lock first: the last reference to a connection may be dropped here, which needs the lock.
+        let live: Vec<(usize, Arc<Connection>)> = {
+            let mut guard = watch.watched();
+            let Some(watched) = guard.as_mut().filter(|watched| !watched.is_empty()) else {
+                *guard = None;
+                return;
+            };
+            watched.iter().filter_map(|(key, connection)| Some((*key, connection.upgrade()?))).collect()
+        };
+        let is_ready = |key: &usize| events.iter().any(|event| event.key == *key);
+        let due = live.iter().filter(|(key, connection)| is_ready(key) || is_due(connection));
+        for (_, connection) in due {
+            attend(connection);
+        }
+    }
+}
+
+fn is_due(connection: &Connection) -> bool {
+    let now = u64::try_from(connection.now().as_millis()).unwrap_or(u64::MAX);
+    connection.watch_deadline.load(Ordering::Relaxed) <= now
+}
+
+/// Drives a connection whose caller is away.
+fn attend(connection: &Arc<Connection>) {
+    let jobs = {
+        let mut core = connection.lock();
+        if core.driving {
+            return;
+        }
+        core.drive(connection.now(), false);
+        if let Some(socket) = &core.socket {
+            socket.arm(connection, core.association.poll_timeout());
+        }
+        core.start_jobs()
+    };
+    connection.changed.notify_all();
+    connection.submit(jobs);
+}

@@ -1,0 +1,221 @@
+//! From Python's negotiation items to the protocol's, and back.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use dimsefast_network::protocol::association::Config;
+use dimsefast_network::protocol::limits::Limits;
+use dimsefast_network::protocol::pdu::{
+    AssociateRq, AsyncOps, ProposedContext, Role, SopCommonExtended, SopExtended, UserIdentity, UserInformation,
+};
+use dimsefast_network::protocol::types::{AeTitle, Uid};
+use dimsefast_network::{self as network, FileIdentity, Request, StorePlan, WaitError};
+use pyo3::exceptions::{PyConnectionError, PyTimeoutError, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyAny, PyTuple};
+
+use crate::connection::Connection;
+use crate::pool::PythonService;
+use crate::wait::{seconds, waiting};
+
+/// (context ID, abstract syntax, transfer syntaxes)
+pub(crate) type Proposed = (u8, String, Vec<String>);
+
+pub(crate) fn ae_title(value: &str) -> PyResult<AeTitle> {
+    AeTitle::new(value).map_err(|error| PyValueError::new_err(format!("AE title {value:?}: {error}")))
+}
+
+pub(crate) fn uid(value: &str) -> Uid {
+    Uid::from(value)
+}
+
+/// Where received objects go: `None` for memory, `""` for a temporary file each, else a folder.
+pub(crate) fn store_plan(store_to: Option<String>, class_uid: &str, version: Option<&str>) -> StorePlan {
+    let identity =
+        || FileIdentity { class_uid: class_uid.to_owned(), version: version.unwrap_or_default().to_owned() };
+    match store_to.as_deref() {
+        None => StorePlan::Memory,
+        Some("") => StorePlan::Temporary(identity()),
+        Some(folder) => StorePlan::Folder(folder.into(), identity()),
+    }
+}
+
+/// Tuples as `dimsefast.negotiation` makes them.
+pub(crate) fn user_information(items: &[Bound<'_, PyTuple>]) -> PyResult<UserInformation> {
+    let mut user = UserInformation::default();
+    for item in items {
+        let kind: String = item.get_item(0)?.extract()?;
+        match kind.as_str() {
+            "max_length" => user.max_length = Some(item.get_item(1)?.extract()?),
+            "implementation_class_uid" => {
+                user.implementation_class_uid = Some(uid(&item.get_item(1)?.extract::<String>()?));
+            }
+            "implementation_version_name" => {
+                user.implementation_version = Some(item.get_item(1)?.extract::<String>()?.into_bytes().into());
+            }
+            "async_ops" => {
+                let (_, invoked, performed): (String, u16, u16) = item.extract()?;
+                user.async_ops = Some(AsyncOps { invoked, performed });
+            }
+            "role" => {
+                let (_, class, scu, scp): (String, String, bool, bool) = item.extract()?;
+                user.roles.push(Role { sop_class: uid(&class), scu, scp });
+            }
+            "sop_extended" => {
+                let (_, class, info): (String, String, Vec<u8>) = item.extract()?;
+                user.sop_extended.push(SopExtended { sop_class: uid(&class), info });
+            }
+            "sop_common" => {
+                let (_, class, service, related): (String, String, String, Vec<String>) = item.extract()?;
+                user.sop_common.push(SopCommonExtended {
+                    sop_class: uid(&class),
+                    service_class: uid(&service),
+                    related: related.iter().map(|related| uid(related)).collect(),
+                });
+            }
+            "user_identity" => {
+                let (_, kind, positive_response, primary, secondary): (String, u8, bool, Vec<u8>, Vec<u8>) =
+                    item.extract()?;
+                user.user_identity = Some(UserIdentity { kind, positive_response, primary, secondary });
+            }
+            other => return Err(PyValueError::new_err(format!("unknown negotiation item {other:?}"))),
+        }
+    }
+    Ok(user)
+}
+
+/// The inverse of [`user_information`].
+pub(crate) fn items<'py>(py: Python<'py>, user: &UserInformation) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    let mut items = Vec::new();
+    if let Some(length) = user.max_length {
+        items.push(("max_length", length).into_pyobject(py)?.into_any());
+    }
+    if let Some(class) = &user.implementation_class_uid {
+        items.push(("implementation_class_uid", class.to_string_lossy()).into_pyobject(py)?.into_any());
+    }
+    if let Some(version) = &user.implementation_version {
+        let text = String::from_utf8_lossy(version).into_owned();
+        items.push(("implementation_version_name", text).into_pyobject(py)?.into_any());
+    }
+    if let Some(window) = &user.async_ops {
+        items.push(("async_ops", window.invoked, window.performed).into_pyobject(py)?.into_any());
+    }
+    for role in &user.roles {
+        items.push(("role", role.sop_class.to_string_lossy(), role.scu, role.scp).into_pyobject(py)?.into_any());
+    }
+    for item in &user.sop_extended {
+        let info = pyo3::types::PyBytes::new(py, &item.info);
+        items.push(("sop_extended", item.sop_class.to_string_lossy(), info).into_pyobject(py)?.into_any());
+    }
+    for item in &user.sop_common {
+        let related: Vec<String> = item.related.iter().map(Uid::to_string_lossy).collect();
+        let (class, service) = (item.sop_class.to_string_lossy(), item.service_class.to_string_lossy());
+        items.push(("sop_common", class, service, related).into_pyobject(py)?.into_any());
+    }
+    if let Some(identity) = &user.user_identity {
+        let primary = pyo3::types::PyBytes::new(py, &identity.primary);
+        let secondary = pyo3::types::PyBytes::new(py, &identity.secondary);
+        let item = ("user_identity", identity.kind, identity.positive_response, primary, secondary);
+        items.push(item.into_pyobject(py)?.into_any());
+    }
+    if let Some(response) = &user.user_identity_response {
+        let response = pyo3::types::PyBytes::new(py, response);
+        items.push(("user_identity_response", response).into_pyobject(py)?.into_any());
+    }
+    Ok(items)
+}
+
+/// Opens an association and waits for the answer.
+///
+/// Returns a connection that is established, rejected or aborted: `Connection.end` tells. Raises TimeoutError and ConnectionError where
+/// the peer cannot be reached.
+#[pyfunction]
+#[pyo3(signature = (host, port, *, called, calling, contexts, items, max_pdu, connect_timeout, acse_timeout, network_timeout, bind, store_to, bound, callback))]
+#[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python call")]
+pub(crate) fn connect(
+    py: Python<'_>,
+    host: String,
+    port: u16,
+    called: &str,
+    calling: &str,
+    contexts: Vec<Proposed>,
+    items: Vec<Bound<'_, PyTuple>>,
+    max_pdu: u32,
+    connect_timeout: Option<f64>,
+    acse_timeout: Option<f64>,
+    network_timeout: Option<f64>,
+    bind: Option<(String, u16)>,
+    store_to: Option<String>,
+    bound: u32,
+    callback: Py<PyAny>,
+) -> PyResult<Connection> {
+    let mut user = user_information(&items)?;
+    user.max_length = Some(max_pdu);
+    let class_uid = user.implementation_class_uid.as_ref().map_or_else(String::new, Uid::to_string_lossy);
+    let version = user.implementation_version.as_ref().map(|version| String::from_utf8_lossy(version).into_owned());
+    let network_timeout = seconds(network_timeout)?;
+    let bind = bind
+        .map(|(host, port)| -> PyResult<SocketAddr> {
+            let host = if host.is_empty() { "0.0.0.0" } else { &host };
+            let address = host.parse().map_err(|_| PyValueError::new_err(format!("{host:?} is not an IP address")))?;
+            Ok(SocketAddr::new(address, port))
+        })
+        .transpose()?;
+    let request = Request {
+        host: host.clone(),
+        port,
+        bind,
+        connect_timeout: seconds(connect_timeout)?,
+        config: Config {
+            limits: Limits::default(),
+            max_pdu_length: max_pdu,
+            acse_timeout: seconds(acse_timeout)?,
+            network_timeout,
+            pdu_timeout: network_timeout,
+        },
+        associate: AssociateRq {
+            protocol_version: 1,
+            called: ae_title(called)?,
+            calling: ae_title(calling)?,
+            application_context: uid("1.2.840.10008.3.1.1.1"),
+            contexts: contexts
+                .into_iter()
+                .map(|(id, abstract_syntax, transfer_syntaxes)| ProposedContext {
+                    id,
+                    abstract_syntax: uid(&abstract_syntax),
+                    transfer_syntaxes: transfer_syntaxes.iter().map(|syntax| uid(syntax)).collect(),
+                })
+                .collect(),
+            user,
+        },
+        store: store_plan(store_to, &class_uid, version.as_deref()),
+        bound,
+    };
+    let service = Arc::new(PythonService { callback: Arc::new(callback) });
+    let mut failure = None;
+    let opened = waiting(py, None, None, |patience| {
+        match network::connect(request, service, patience) {
+            Ok(connection) => match connection.negotiated(patience) {
+                Ok(()) => Ok(Some(connection)),
+                Err(error) => {
+                    connection.abort();
+                    Err(error)
+                }
+            },
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(WaitError::Interrupted),
+            Err(error) => {
+                failure = Some(error);
+                Ok(None)
+            }
+        }
+    })?;
+    match (opened, failure) {
+        (Some(connection), _) => Ok(Connection::new(connection)),
+        (None, Some(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
+            Err(PyTimeoutError::new_err(error.to_string()))
+        }
+        (None, error) => Err(PyConnectionError::new_err(
+            error.map_or_else(|| "the connection was not made".to_owned(), |error| error.to_string()),
+        )),
+    }
+}

@@ -1,0 +1,417 @@
+//! One association as Python sees it: messages in and out, its state, its end.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
+use dimsefast_network::protocol::pdu::AssociateRj;
+use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource, Uid};
+use dimsefast_network::{self as network, End, NegotiationReply, Payload, Reply, WaitError, process};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::prelude::*;
+
+use crate::associate::{ae_title, items, uid};
+use crate::message::Message;
+use crate::pool::describe;
+use crate::wait::{seconds, waiting};
+
+/// One association on one transport connection.
+#[pyclass(frozen, module = "dimsefast._core")]
+pub(crate) struct Connection {
+    inner: Arc<network::Connection>,
+}
+
+/// (ID, abstract syntax, transfer syntax, proposed transfer syntaxes, result, as SCU, as SCP)
+type Context = (u8, String, Option<String>, Vec<String>, u8, bool, bool);
+
+/// The value of a command element: text and bytes as they are, numbers as US.
+#[derive(FromPyObject)]
+pub(crate) enum Value {
+    Number(u16),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+impl Value {
+    fn bytes(self) -> Vec<u8> {
+        match self {
+            Self::Number(number) => number.to_le_bytes().to_vec(),
+            Self::Text(text) => text.into_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl Connection {
+    pub(crate) fn new(inner: Arc<network::Connection>) -> Self {
+        Self { inner }
+    }
+
+    /// The connection, where it may be used: not in the child of a fork.
+    fn live(&self) -> PyResult<&Arc<network::Connection>> {
+        if self.inner.generation == process::generation() {
+            return Ok(&self.inner);
+        }
+        Err(PyRuntimeError::new_err("this association was made before a fork and cannot be used in the child process"))
+    }
+}
+
+#[pymethods]
+impl Connection {
+    /// Unique within the process.
+    #[getter]
+    fn id(&self) -> u64 {
+        self.inner.id
+    }
+
+    /// (host, port) of the peer.
+    #[getter]
+    fn peer(&self) -> (String, u16) {
+        (self.inner.peer.ip().to_string(), self.inner.peer.port())
+    }
+
+    /// (host, port) of this end.
+    #[getter]
+    fn local(&self) -> (String, u16) {
+        (self.inner.local.ip().to_string(), self.inner.local.port())
+    }
+
+    #[getter]
+    fn is_established(&self, py: Python<'_>) -> PyResult<bool> {
+        let connection = self.live()?;
+        Ok(py.detach(|| connection.is_established()))
+    }
+
+    /// How it ended: `("rejected", result, source, reason, "")`, `("released", 0, 0, 0, "")`, or
+    /// `("aborted" | "aborted by peer", 0, source, reason, cause)`; None while it has not.
+    #[getter]
+    fn end(&self, py: Python<'_>) -> PyResult<Option<(&'static str, u8, u8, u8, String)>> {
+        let connection = self.live()?;
+        Ok(py.detach(|| connection.end()).map(|end| match end {
+            End::Rejected(reject) => ("rejected", reject.result.0, reject.source.0, reject.reason.0, String::new()),
+            End::Released => ("released", 0, 0, 0, String::new()),
+            End::Aborted { by_peer, source, reason, cause } => {
+                let how = if by_peer { "aborted by peer" } else { "aborted" };
+                (how, 0, source.0, reason.0, cause.to_string())
+            }
+        }))
+    }
+
+    #[getter]
+    fn is_closed(&self, py: Python<'_>) -> PyResult<bool> {
+        let connection = self.live()?;
+        Ok(py.detach(|| connection.is_closed()))
+    }
+
+    /// The A-ASSOCIATE-RQ: (called AE title, calling AE title, [(ID, abstract syntax, [transfer syntaxes])], items).
+    #[getter]
+    #[expect(clippy::type_complexity, reason = "a plain tuple for Python")]
+    fn request<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<Option<(String, String, Vec<(u8, String, Vec<String>)>, Vec<Bound<'py, PyAny>>)>> {
+        let Some(request) = py.detach(|| self.inner.request()) else { return Ok(None) };
+        let contexts = request
+            .contexts
+            .iter()
+            .map(|context| {
+                let syntaxes = context.transfer_syntaxes.iter().map(Uid::to_string_lossy).collect();
+                (context.id, context.abstract_syntax.to_string_lossy(), syntaxes)
+            })
+            .collect();
+        let items = items(py, &request.user)?;
+        Ok(Some((request.called.to_string_lossy(), request.calling.to_string_lossy(), contexts, items)))
+    }
+
+    /// The items of the A-ASSOCIATE-AC.
+    #[getter]
+    fn reply<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
+        py.detach(|| self.inner.reply()).map(|reply| items(py, &reply.user)).transpose()
+    }
+
+    /// The presentation contexts with their results, from this side's point of view.
+    #[getter]
+    fn contexts(&self, py: Python<'_>) -> Vec<Context> {
+        let contexts = py.detach(|| self.inner.contexts());
+        contexts
+            .into_iter()
+            .map(|context| {
+                (
+                    context.id,
+                    context.abstract_syntax.to_string_lossy(),
+                    context.transfer_syntax.as_ref().map(Uid::to_string_lossy),
+                    context.proposed_transfer_syntaxes.iter().map(Uid::to_string_lossy).collect(),
+                    context.result.0,
+                    context.as_scu,
+                    context.as_scp,
+                )
+            })
+            .collect()
+    }
+
+    /// Which notices and requests are handed to the callback.
+    fn watch_notices(&self, py: Python<'_>, bits: u32) -> PyResult<()> {
+        let connection = self.live()?;
+        py.detach(|| connection.watch_notices(bits));
+        Ok(())
+    }
+
+    /// Changes the ACSE and network time-outs, in seconds; None for no limit.
+    #[pyo3(signature = (acse, network))]
+    fn set_timeouts(&self, py: Python<'_>, acse: Option<f64>, network: Option<f64>) -> PyResult<()> {
+        let (acse, network) = (seconds(acse)?, seconds(network)?);
+        let connection = self.live()?;
+        py.detach(|| connection.set_timeouts(acse, network));
+        Ok(())
+    }
+
+    /// Runs what waits for this connection's service, on this thread: returns (kind, argument), or None.
+    fn take_job(&self, py: Python<'_>) -> PyResult<Option<(&'static str, Option<Py<Message>>)>> {
+        let connection = self.live()?;
+        let Some(job) = py.detach(|| connection.take_job()) else { return Ok(None) };
+        let kind = job.kind();
+        let described = describe(py, job)?;
+        if described.1.is_none() {
+            // A notice has no end that anybody waits for.
+            py.detach(|| connection.finish_job(kind));
+        }
+        Ok(Some(described))
+    }
+
+    /// A request from `take_job` or `receive` has been performed.
+    fn request_done(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.live()?;
+        py.detach(|| connection.finish_job(network::JobKind::Request));
+        Ok(())
+    }
+
+    /// Accepts the A-ASSOCIATE-RQ with what the handlers answered.
+    #[pyo3(signature = (async_ops=None, sop_extended=Vec::new(), user_identity=None))]
+    fn accept(
+        &self,
+        py: Python<'_>,
+        async_ops: Option<(u16, u16)>,
+        sop_extended: Vec<(String, Vec<u8>)>,
+        user_identity: Option<Vec<u8>>,
+    ) -> PyResult<()> {
+        let sop_extended = sop_extended.into_iter().map(|(class, info)| (uid(&class), info)).collect();
+        let connection = self.live()?;
+        py.detach(|| connection.accept(NegotiationReply { async_ops, sop_extended, user_identity }));
+        Ok(())
+    }
+
+    /// Rejects it.
+    fn reject(&self, py: Python<'_>, result: u8, source: u8, reason: u8) -> PyResult<()> {
+        let reject = AssociateRj {
+            result: RejectResult(result),
+            source: RejectSource(source),
+            reason: RejectReason(reason),
+        };
+        let connection = self.live()?;
+        py.detach(|| connection.reject(reject));
+        Ok(())
+    }
+
+    /// Counts a Message ID as in use: the next free one, or `wanted`. Raises ValueError where that is in use.
+    #[pyo3(signature = (wanted=None))]
+    fn begin(&self, py: Python<'_>, wanted: Option<u16>) -> PyResult<u16> {
+        let connection = self.live()?;
+        py.detach(|| connection.begin(wanted)).ok_or_else(|| {
+            PyValueError::new_err(match wanted {
+                Some(id) => format!("Message ID {id} is in use on this association"),
+                None => "all Message IDs of this association are in use".to_owned(),
+            })
+        })
+    }
+
+    /// The Message ID is free again; responses with it that still come are dropped.
+    fn forget(&self, py: Python<'_>, message_id: u16) -> PyResult<()> {
+        let connection = self.live()?;
+        py.detach(|| connection.forget(message_id));
+        Ok(())
+    }
+
+    /// Sends a request: its command set from `elements` (element number, value), and the encoded dataset or none.
+    #[pyo3(signature = (context_id, command_field, message_id, elements, dataset, timeout))]
+    fn send_request(
+        &self,
+        py: Python<'_>,
+        context_id: u8,
+        command_field: u16,
+        message_id: u16,
+        elements: Vec<(u16, Value)>,
+        dataset: Option<&[u8]>,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let mut builder = CommandSet::builder(CommandField(command_field));
+        // (0000,0120) in a C-CANCEL-RQ, (0000,0110) in any other request.
+        let cancel = command_field == CommandField::C_CANCEL_RQ.0;
+        builder = builder.u16(if cancel { 0x0120 } else { 0x0110 }, message_id);
+        // (0000,0800): 0101H is no dataset.
+        builder = builder.u16(0x0800, if dataset.is_some() { 1 } else { 0x0101 });
+        for (element, value) in elements {
+            builder = builder.bytes(element, &value.bytes());
+        }
+        self.send(py, context_id, &builder.build(), dataset, timeout)
+    }
+
+    /// C-ECHO, whole: the status.
+    #[pyo3(signature = (context_id, message_id, timeout))]
+    fn c_echo(&self, py: Python<'_>, context_id: u8, message_id: u16, timeout: Option<f64>) -> PyResult<Message> {
+        let request = command::c_echo_rq(message_id, &uid("1.2.840.10008.1.1"));
+        let connection = self.live()?;
+        waiting(py, seconds(timeout)?, None, |patience| {
+            connection.send(patience, context_id, &request, Payload::None)?;
+            response(connection.receive(patience, message_id, false)?)
+        })
+        .map(Message::new)
+    }
+
+    /// C-STORE, whole, of encoded bytes or of a file from `offset` on. `parent` is the association on whose behalf it is done: the end
+    /// of that one ends the wait.
+    #[pyo3(signature = (context_id, message_id, sop_class, sop_instance, priority, originator, dataset, path, offset, timeout, parent=None))]
+    #[expect(clippy::too_many_arguments, reason = "one call of Python a message")]
+    fn c_store(
+        &self,
+        py: Python<'_>,
+        context_id: u8,
+        message_id: u16,
+        sop_class: &str,
+        sop_instance: &str,
+        priority: u16,
+        originator: Option<(String, u16)>,
+        dataset: Option<&[u8]>,
+        path: Option<PathBuf>,
+        offset: u64,
+        timeout: Option<f64>,
+        parent: Option<PyRef<'_, Self>>,
+    ) -> PyResult<Message> {
+        let originator = match originator {
+            Some((title, id)) => Some((ae_title(&title)?, id)),
+            None => None,
+        };
+        let request = command::c_store_rq(
+            message_id,
+            &uid(sop_class),
+            &uid(sop_instance),
+            Priority(priority),
+            originator.as_ref().map(|(title, id)| (title, *id)),
+        );
+        let connection = self.live()?;
+        let parent = parent.map(|parent| parent.inner.clone());
+        let over = || parent.as_ref().is_some_and(|parent| parent.end().is_some());
+        let over: Option<&(dyn Fn() -> bool + Sync)> = if parent.is_some() { Some(&over) } else { None };
+        waiting(py, seconds(timeout)?, over, |patience| {
+            match (dataset, &path) {
+                (Some(bytes), _) => connection.send(patience, context_id, &request, Payload::Bytes(bytes))?,
+                (None, Some(path)) => {
+                    let file = File::open(path)?;
+                    let length = file.metadata()?.len().saturating_sub(offset);
+                    connection.send(patience, context_id, &request, Payload::File { file: &file, offset, length })?;
+                }
+                (None, None) => connection.send(patience, context_id, &request, Payload::Bytes(&[]))?,
+            }
+            response(connection.receive(patience, message_id, false)?)
+        })
+        .map(Message::new)
+    }
+
+    /// Waits for the next response with this Message ID; with `requests`, also for a request of the peer.
+    #[pyo3(signature = (message_id, timeout, requests=false))]
+    fn receive(&self, py: Python<'_>, message_id: u16, timeout: Option<f64>, requests: bool) -> PyResult<Message> {
+        let connection = self.live()?;
+        let reply =
+            waiting(py, seconds(timeout)?, None, |patience| connection.receive(patience, message_id, requests))?;
+        Ok(Message::new(match reply {
+            Reply::Response(message) => message,
+            Reply::Request(message) => *message,
+        }))
+    }
+
+    /// Sends a response to `request`, with extra command elements and the encoded dataset or none.
+    #[pyo3(signature = (request, status, dataset=None, extra=Vec::new(), timeout=None))]
+    fn respond(
+        &self,
+        py: Python<'_>,
+        request: &Message,
+        status: u16,
+        dataset: Option<&[u8]>,
+        extra: Vec<(u16, Value)>,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let extra: Vec<(u16, Vec<u8>)> = extra.into_iter().map(|(element, value)| (element, value.bytes())).collect();
+        let borrowed: Vec<(u16, &[u8])> = extra.iter().map(|(element, value)| (*element, value.as_slice())).collect();
+        let command = command::response(&request.inner.command, Status(status), dataset.is_some(), &borrowed);
+        self.send(py, request.inner.context_id, &command, dataset, timeout)
+    }
+
+    /// The final response to the request has been sent, or never will be.
+    fn performed(&self, py: Python<'_>, request: &Message) -> PyResult<()> {
+        let connection = self.live()?;
+        let id = request.inner.command.message_id().unwrap_or(0);
+        py.detach(|| connection.performed(id));
+        Ok(())
+    }
+
+    /// Releases, and waits for the confirmation. Raises TimeoutError where it does not come.
+    #[pyo3(signature = (timeout))]
+    fn release(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        let connection = self.live()?;
+        waiting(py, seconds(timeout)?, None, |patience| connection.release(patience))
+    }
+
+    /// Aborts at once.
+    fn abort(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.live()?;
+        py.detach(|| connection.abort());
+        Ok(())
+    }
+
+    /// Aborts as the service provider, with a reason of PS3.8 Table 9-26.
+    fn abort_provider(&self, py: Python<'_>, reason: u8) -> PyResult<()> {
+        let connection = self.live()?;
+        py.detach(|| connection.abort_provider(AbortReason(reason)));
+        Ok(())
+    }
+
+    /// Waits until the transport is closed.
+    #[pyo3(signature = (timeout))]
+    fn wait_closed(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        let connection = self.live()?;
+        waiting(py, seconds(timeout)?, None, |patience| connection.closed(patience))
+    }
+
+    /// Whether it is over, and every handler has run.
+    #[getter]
+    fn is_finished(&self, py: Python<'_>) -> bool {
+        py.detach(|| self.inner.is_finished())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Connection {} to {}>", self.inner.id, self.inner.peer)
+    }
+}
+
+impl Connection {
+    fn send(
+        &self,
+        py: Python<'_>,
+        context_id: u8,
+        command: &CommandSet,
+        dataset: Option<&[u8]>,
+        timeout: Option<f64>,
+    ) -> PyResult<()> {
+        let connection = self.live()?;
+        let payload = dataset.map_or(Payload::None, Payload::Bytes);
+        waiting(py, seconds(timeout)?, None, |patience| connection.send(patience, context_id, command, payload))
+    }
+}
+
+fn response(reply: Reply) -> Result<network::Message, WaitError> {
+    match reply {
+        Reply::Response(message) => Ok(message),
+        // Not asked for.
+        Reply::Request(_) => Err(WaitError::Ended),
+    }
+}

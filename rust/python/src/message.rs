@@ -1,0 +1,126 @@
+//! A received DIMSE message, and what the file meta group of a DICOM file says.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use dimsefast_network::{self as network, Received, part10};
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyString};
+
+/// A received request or response.
+#[pyclass(frozen, module = "dimsefast._core")]
+pub(crate) struct Message {
+    pub(crate) inner: network::Message,
+}
+
+impl Message {
+    pub(crate) fn new(inner: network::Message) -> Self {
+        Self { inner }
+    }
+}
+
+#[pymethods]
+impl Message {
+    #[getter]
+    fn context_id(&self) -> u8 {
+        self.inner.context_id
+    }
+
+    /// Command Field (0000,0100).
+    #[getter]
+    fn command_field(&self) -> u16 {
+        self.inner.command.command_field().0
+    }
+
+    /// Message ID (0000,0110), or Message ID Being Responded To (0000,0120); 0 where it is missing.
+    #[getter]
+    fn message_id(&self) -> u16 {
+        let command = &self.inner.command;
+        command.message_id().or_else(|| command.message_id_responded_to()).unwrap_or(0)
+    }
+
+    /// Status (0000,0900); None in a request.
+    #[getter]
+    fn status(&self) -> Option<u16> {
+        self.inner.command.status().map(|status| status.0)
+    }
+
+    /// The elements of the command set: (element number, value as sent), in order.
+    fn elements<'py>(&self, py: Python<'py>) -> Vec<(u16, Bound<'py, PyBytes>)> {
+        self.inner.command.elements().map(|(element, value)| (element, PyBytes::new(py, value))).collect()
+    }
+
+    /// The number of elements besides those that every response has: more is worth a look.
+    #[getter]
+    fn element_count(&self) -> usize {
+        self.inner.command.elements().count()
+    }
+
+    /// The value of an element of group 0000 as it was sent.
+    fn element<'py>(&self, py: Python<'py>, element: u16) -> Option<Bound<'py, PyBytes>> {
+        self.inner.command.get(element).map(|value| PyBytes::new(py, value))
+    }
+
+    #[getter]
+    fn has_dataset(&self) -> bool {
+        self.inner.data.is_some()
+    }
+
+    /// The encoded dataset; None where the message has none.
+    fn dataset<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        match &self.inner.data {
+            None => Ok(None),
+            Some(Received::Memory(bytes)) => Ok(Some(PyBytes::new(py, bytes))),
+            Some(data) => {
+                let bytes = py.detach(|| data.bytes())?;
+                Ok(Some(PyBytes::new(py, &bytes)))
+            }
+        }
+    }
+
+    /// The file that the dataset was written to; None where it is in memory.
+    #[getter]
+    fn path(&self) -> Option<PathBuf> {
+        match &self.inner.data {
+            Some(Received::File { path, .. }) => Some(path.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether a C-CANCEL for it has come, or its association is over.
+    #[getter]
+    fn is_cancelled(&self) -> bool {
+        self.inner.is_cancelled()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<Message {:04X}H, ID {}>", self.command_field(), self.message_id())
+    }
+}
+
+/// Reads the file meta group of a DICOM file: (SOP Class UID, SOP Instance UID, Transfer Syntax UID, offset of the dataset in bytes).
+///
+/// Raises OSError where the file cannot be read, and ValueError where it is no usable DICOM file.
+#[pyfunction]
+pub(crate) fn read_file_meta(py: Python<'_>, path: PathBuf) -> PyResult<(String, String, String, u64)> {
+    let meta = py.detach(|| File::open(&path).and_then(|mut file| part10::read_meta(&mut file, &path)));
+    match meta {
+        Ok(meta) => Ok((
+            String::from_utf8_lossy(&meta.sop_class).into_owned(),
+            String::from_utf8_lossy(&meta.sop_instance).into_owned(),
+            String::from_utf8_lossy(&meta.transfer_syntax).into_owned(),
+            meta.dataset_offset,
+        )),
+        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
+            Err(pyo3::exceptions::PyValueError::new_err(error.to_string()))
+        }
+        Err(error) => {
+            // With errno and file name, as Python's own `open` raises it.
+            let text = PyString::new(py, &path.to_string_lossy()).unbind();
+            match error.raw_os_error() {
+                Some(number) => Err(pyo3::exceptions::PyOSError::new_err((number, error.to_string(), text))),
+                None => Err(error.into()),
+            }
+        }
+    }
+}

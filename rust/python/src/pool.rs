@@ -1,0 +1,191 @@
+//! The threads that run handlers: one for each request in progress, idle ones ending after ten seconds.
+//!
+//! A job is never queued behind a handler that blocks: where no thread is idle another one is started. What bounds them is the
+//! number of associations and of operations on each.
+
+use std::collections::VecDeque;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dimsefast_network::{self as network, Job, Notice, Service, process};
+use pyo3::prelude::*;
+
+use crate::connection::Connection;
+use crate::message::Message;
+
+const IDLE: Duration = Duration::from_secs(10);
+
+/// Calls a Python function for each job: `callback(connection, kind, argument)`.
+pub(crate) struct PythonService {
+    /// Shared, because a Python reference cannot be counted without the GIL.
+    pub(crate) callback: Arc<Py<PyAny>>,
+}
+
+struct Task {
+    callback: Arc<Py<PyAny>>,
+    connection: Arc<network::Connection>,
+    job: Job,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    idle: usize,
+    threads: usize,
+    stopping: bool,
+}
+
+#[derive(Default)]
+struct Pool {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// Never freed, for the same reason as the process's runtime: a fork's child must leave its parent's locks alone.
+static CURRENT: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
+
+fn current() -> &'static Pool {
+    // SAFETY: a non-null pointer came from `Box::into_raw` below and is never freed.
+    if let Some(pool) = unsafe { CURRENT.load(Ordering::Acquire).as_ref() } {
+        return pool;
+    }
+    let made = Box::into_raw(Box::<Pool>::default());
+    match CURRENT.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: as above.
+        Ok(_) => unsafe { &*made },
+        // SAFETY: as above; `made` itself, which nobody else has seen, is leaked: a few words, once.
+        Err(theirs) => unsafe { &*theirs },
+    }
+}
+
+pub(crate) fn forget_parent() {
+    CURRENT.store(ptr::null_mut(), Ordering::Release);
+}
+
+impl Service for PythonService {
+    fn submit(&self, connection: Arc<network::Connection>, job: Job) {
+        current().submit(Task { callback: self.callback.clone(), connection, job });
+    }
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(&'static self, task: Task) {
+        let mut state = self.lock();
+        if state.stopping {
+            return;
+        }
+        state.tasks.push_back(task);
+        if state.idle >= state.tasks.len() {
+            self.changed.notify_one();
+            return;
+        }
+        state.threads += 1;
+        drop(state);
+        if process::spawn("dimsefast-handler", || self.run()).is_err() {
+            // No thread to be had: the next one that becomes idle takes the task.
+            self.lock().threads -= 1;
+        }
+    }
+
+    fn run(&'static self) {
+        Python::attach(|py| {
+            while let Some(task) = py.detach(|| self.next()) {
+                task.run(py);
+            }
+        });
+    }
+
+    /// The next task; none once this thread may end.
+    fn next(&self) -> Option<Task> {
+        let mut state = self.lock();
+        let deadline = Instant::now() + IDLE;
+        state.idle += 1;
+        let task = loop {
+            if let Some(task) = state.tasks.pop_front() {
+                break Some(task);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || state.stopping {
+                break None;
+            }
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        };
+        state.idle -= 1;
+        if task.is_none() {
+            state.threads -= 1;
+            self.changed.notify_all();
+        }
+        task
+    }
+}
+
+impl Task {
+    /// Runs the job and, on the same thread, those that waited for it.
+    fn run(self, py: Python<'_>) {
+        let Self { callback, connection, job } = self;
+        let mut next = Some(job);
+        while let Some(job) = next {
+            let kind = job.kind();
+            if let Err(error) = call(py, &callback, &connection, job) {
+                // The callback reports its handlers' errors itself: this one is ours to show.
+                error.write_unraisable(py, None);
+                py.detach(|| connection.abort());
+            }
+            next = py.detach(|| connection.job_done(kind));
+        }
+        py.detach(|| drop(connection));
+    }
+}
+
+fn call(py: Python<'_>, callback: &Py<PyAny>, connection: &Arc<network::Connection>, job: Job) -> PyResult<()> {
+    let connection = Connection::new(connection.clone());
+    let (kind, argument) = describe(py, job)?;
+    callback.call1(py, (connection, kind, argument))?;
+    Ok(())
+}
+
+/// A job as Python sees it: what is to be done, and with what.
+pub(crate) fn describe(py: Python<'_>, job: Job) -> PyResult<(&'static str, Option<Py<Message>>)> {
+    Ok(match job {
+        Job::Negotiate => ("negotiate", None),
+        Job::Notice(notice) => (name(notice), None),
+        Job::Request(message) => ("request", Some(Py::new(py, Message::new(*message))?)),
+    })
+}
+
+fn name(notice: Notice) -> &'static str {
+    match notice {
+        Notice::ConnectionOpen => "EVT_CONN_OPEN",
+        Notice::Requested => "EVT_REQUESTED",
+        Notice::Accepted => "EVT_ACCEPTED",
+        Notice::Rejected => "EVT_REJECTED",
+        Notice::Established => "EVT_ESTABLISHED",
+        Notice::Released => "EVT_RELEASED",
+        Notice::Aborted => "EVT_ABORTED",
+        Notice::ConnectionClosed => "EVT_CONN_CLOSE",
+    }
+}
+
+/// Lets no new job in, and waits until the threads have ended, at most `limit`.
+pub(crate) fn stop(limit: Duration) {
+    // SAFETY: see `current`.
+    let Some(pool) = (unsafe { CURRENT.load(Ordering::Acquire).as_ref() }) else { return };
+    let deadline = Instant::now() + limit;
+    let mut state = pool.lock();
+    state.stopping = true;
+    state.tasks.clear();
+    pool.changed.notify_all();
+    while state.threads > 0 {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        state = pool.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
+}
