@@ -1,0 +1,81 @@
+"""DICOM networking: associations and DIMSE services on a Rust core.
+
+The names are pynetdicom's where it has the thing; what is beyond it stands beside them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from typing import Any
+
+from . import _config, _core, evt, presentation, sop_class
+from .ae import AE
+from .association import Association
+from .errors import (
+    AssociationAborted,
+    AssociationError,
+    AssociationRejected,
+    AssociationTimeout,
+    DimsefastError,
+    MatchError,
+    PeerUnreachable,
+)
+from .log import debug_logger
+from .presentation import (
+    ALL_TRANSFER_SYNTAXES,
+    DEFAULT_TRANSFER_SYNTAXES,
+    IMPLEMENTATION_UID,
+    IMPLEMENTATION_VERSION,
+    PYNETDICOM_IMPLEMENTATION_UID,
+    PYNETDICOM_IMPLEMENTATION_VERSION,
+    build_context,
+    build_role,
+)
+from .sop_class import register_uid
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AE",
+    "ALL_TRANSFER_SYNTAXES",
+    "DEFAULT_TRANSFER_SYNTAXES",
+    "IMPLEMENTATION_UID",
+    "IMPLEMENTATION_VERSION",
+    "PYNETDICOM_IMPLEMENTATION_UID",
+    "PYNETDICOM_IMPLEMENTATION_VERSION",
+    "Association",
+    "AssociationAborted",
+    "AssociationError",
+    "AssociationRejected",
+    "AssociationTimeout",
+    "DimsefastError",
+    "MatchError",
+    "PeerUnreachable",
+    "__version__",
+    "_config",
+    "build_context",
+    "build_role",
+    "debug_logger",
+    "evt",
+    "register_uid",
+    "sop_class",
+]
+
+#: Seconds that the end of the interpreter may take for aborting associations and stopping threads.
+_EXIT_LIMIT = 2.0
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_core.forget_parent)
+atexit.register(_core.stop, _EXIT_LIMIT)
+
+
+def __getattr__(name: str) -> Any:
+    # The ready-made lists of presentation contexts are built when they are asked for.
+    if name in presentation.PREBUILT_LISTS:
+        return getattr(presentation, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *presentation.PREBUILT_LISTS})

@@ -1,0 +1,16 @@
+"""Process-wide defaults, as module variables that are read when they are used."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+#: Whether negotiation items refuse every UID that does not conform to PS3.5 9.1.
+ENFORCE_UID_CONFORMANCE: bool = False
+#: What is logged by the default handlers: "standard" or "none".
+LOG_HANDLER_LEVEL: Literal["standard", "none"] = "standard"
+#: There for programs written for pynetdicom: files are always sent without being decoded where their transfer syntax was accepted.
+STORE_SEND_CHUNKED_DATASET: bool = False
+#: Whether received objects go to a temporary file each (`event.dataset_path`) instead of memory.
+STORE_RECV_CHUNKED_DATASET: bool = False
+#: Whether an acceptor takes any abstract syntax as a storage class.
+UNRESTRICTED_STORAGE_SERVICE: bool = False

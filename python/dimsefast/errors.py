@@ -1,0 +1,84 @@
+"""What can go wrong with an association, as exceptions that name the peer."""
+
+from __future__ import annotations
+
+_RESULTS = {1: "permanently", 2: "for now"}
+_REASONS = {
+    (1, 1): "it gives no reason",
+    (1, 2): "it does not support the DICOM application context",
+    (1, 3): "it does not know our AE title: have it registered there",
+    (1, 7): "it does not answer to that AE title: check the called AE title",
+    (2, 1): "its service provider gives no reason",
+    (2, 2): "it does not support version 1 of the upper layer protocol",
+    (3, 1): "it is congested: try again later",
+    (3, 2): "it has reached its limit of associations: try again later",
+}
+
+
+class DimsefastError(Exception):
+    """Any error of this library."""
+
+
+class AssociationError(DimsefastError):
+    """No association came about, or it broke.
+
+    Attributes:
+        peer: "AET@host:port" of the peer.
+    """
+
+    def __init__(self, peer: str, message: str) -> None:
+        super().__init__(f"{peer}: {message}")
+        self.peer = peer
+
+
+class AssociationRejected(AssociationError):
+    """The peer rejected the association (PS3.8 Table 9-21).
+
+    Attributes:
+        result: 1 permanent, 2 transient.
+        source: 1 service user, 2 and 3 service provider.
+        reason: its meaning depends on the source.
+    """
+
+    def __init__(self, peer: str, result: int, source: int, reason: int) -> None:
+        words = _REASONS.get((source, reason), f"source {source}, reason {reason}")
+        super().__init__(peer, f"association rejected {_RESULTS.get(result, f'with result {result}')}: {words}")
+        self.result, self.source, self.reason = result, source, reason
+
+
+class AssociationAborted(AssociationError):
+    """The association was aborted, by either side, or its connection was lost.
+
+    Attributes:
+        source: 0 service user, 2 service provider.
+        reason: of the service provider (PS3.8 Table 9-26).
+    """
+
+    def __init__(self, peer: str, source: int, reason: int, words: str) -> None:
+        super().__init__(peer, f"association aborted: {words or 'no cause given'}")
+        self.source, self.reason = source, reason
+
+
+class AssociationTimeout(AssociationError, TimeoutError):
+    """The peer did not answer in time."""
+
+
+class PeerUnreachable(AssociationError, ConnectionError):
+    """No connection with the peer could be made: nobody listens there, or the name or route is wrong."""
+
+    def __init__(self, peer: str, message: str) -> None:
+        super().__init__(peer, f"cannot be reached: {message}; check its host name, port and firewall")
+
+
+class MatchError(DimsefastError, ValueError):
+    """An identifier that a query cannot be made of.
+
+    Attributes:
+        status: the status for the response, A900H or C000H.
+        offending_element: the tag that is at fault, or None.
+        comment: at most 64 characters for the Error Comment.
+    """
+
+    def __init__(self, status: int, offending_element: int | None, comment: str) -> None:
+        super().__init__(comment)
+        self.status, self.offending_element, self.comment = status, offending_element, comment
