@@ -22,6 +22,7 @@ from .errors import (
     PeerUnreachable,
 )
 from .log import debug_logger
+from .matching import Matcher
 from .presentation import (
     ALL_TRANSFER_SYNTAXES,
     DEFAULT_TRANSFER_SYNTAXES,
@@ -51,6 +52,7 @@ __all__ = [
     "AssociationTimeout",
     "DimsefastError",
     "MatchError",
+    "Matcher",
     "PeerUnreachable",
     "__version__",
     "_config",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pydicom.dataset import Dataset
+
 _RESULTS = {1: "permanently", 2: "for now"}
 _REASONS = {
     (1, 1): "it gives no reason",
@@ -82,3 +84,12 @@ class MatchError(DimsefastError, ValueError):
     def __init__(self, status: int, offending_element: int | None, comment: str) -> None:
         super().__init__(comment)
         self.status, self.offending_element, self.comment = status, offending_element, comment
+
+    def as_status(self) -> Dataset:
+        """The status to yield as the final one of a C-FIND, C-MOVE or C-GET handler."""
+        status = Dataset()
+        status.Status = self.status
+        if self.offending_element is not None:
+            status.OffendingElement = self.offending_element
+        status.ErrorComment = self.comment
+        return status

@@ -40,7 +40,11 @@ pub struct Request {
 ///
 /// # Errors
 /// What the name service or TCP says; `TimedOut` after the connect time-out; `Interrupted` where `patience` says so.
-pub fn connect(request: Request, service: Arc<dyn Service>, patience: &mut Patience<'_>) -> io::Result<Arc<Connection>> {
+pub fn connect(
+    request: Request,
+    service: Arc<dyn Service>,
+    patience: &mut Patience<'_>,
+) -> io::Result<Arc<Connection>> {
     let waker = Waker::new()?;
     let addresses = (request.host.as_str(), request.port).to_socket_addrs()?;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
@@ -62,8 +66,7 @@ pub fn connect(request: Request, service: Arc<dyn Service>, patience: &mut Patie
     let epoch = Instant::now();
     let network_timeout = request.config.network_timeout;
     let association = Association::requestor(request.config, request.associate, Duration::ZERO);
-    let mut core =
-        Core::new(association, Box::new(CallerTcp::new(socket.clone())?), request.store, request.bound);
+    let mut core = Core::new(association, Box::new(CallerTcp::new(socket.clone())?), request.store, request.bound);
     core.network_timeout = network_timeout;
     core.socket = Some(socket.clone());
     let connection = Connection::new(Driver::Caller { waker }, core, service, epoch, peer, local, Weak::new());

@@ -17,8 +17,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use dimsefast_protocol::association::{AbortCause, Association};
-use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
 use dimsefast_protocol::negotiation::NegotiatedContext;
+use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
 use dimsefast_protocol::types::{AbortReason, AbortSource};
 
 use crate::jobs::{Job, JobKind, Jobs, Notice};

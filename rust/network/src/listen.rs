@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use dimsefast_protocol::association::{Association, Config};
 use dimsefast_protocol::limits::Limits;
 use dimsefast_protocol::negotiation::{SupportedContext, negotiate_as_acceptor};
-use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq, AsyncOps, ContextReply, SopExtended, UserInformation};
+use dimsefast_protocol::pdu::{
+    AssociateAc, AssociateRj, AssociateRq, AsyncOps, ContextReply, SopExtended, UserInformation,
+};
 use dimsefast_protocol::types::{AeTitle, RejectReason, RejectResult, RejectSource, Uid};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
@@ -319,7 +321,8 @@ impl Core {
         let async_ops = reply.async_ops.or_else(|| {
             // Each side's limit for the other; (1, 1) is the default and is not answered.
             let (invoked, performed) = config.async_ops;
-            let smaller = |own: u16, theirs: u16| if own == 0 || theirs == 0 { own.max(theirs) } else { own.min(theirs) };
+            let smaller =
+                |own: u16, theirs: u16| if own == 0 || theirs == 0 { own.max(theirs) } else { own.min(theirs) };
             proposed
                 .filter(|_| (invoked, performed) != (1, 1))
                 .map(|proposed| (smaller(performed, proposed.invoked), smaller(invoked, proposed.performed)))

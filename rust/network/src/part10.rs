@@ -56,7 +56,8 @@ pub fn read_meta(file: &mut File, path: &Path) -> io::Result<FileMeta> {
             break;
         }
         let element = u16::from_le_bytes([header[2], header[3]]);
-        let long = matches!(&header[4..6], b"OB" | b"OW" | b"UN" | b"UT" | b"UC" | b"UR" | b"SQ" | b"OF" | b"OD" | b"OL");
+        let long =
+            matches!(&header[4..6], b"OB" | b"OW" | b"UN" | b"UT" | b"UC" | b"UR" | b"SQ" | b"OF" | b"OD" | b"OL");
         let (start, length) = if long {
             let bytes = head.get(at + 8..at + 12).ok_or_else(|| invalid(path, "its file meta group ends early"))?;
             (at + 12, u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]) as usize)

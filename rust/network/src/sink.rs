@@ -228,14 +228,15 @@ fn meta(object: Object<'_>, identity: &FileIdentity) -> Vec<u8> {
 /// A file name from a UID that a peer chose: the UID where it is one, otherwise its harmless characters and a hash that
 /// keeps different names different. Never a separator, a leading dot, or more than 90 bytes.
 fn safe_name(uid: &[u8]) -> String {
-    let is_uid = !uid.is_empty() && uid.len() <= 64 && uid[0] != b'.' && uid.iter().all(|b| matches!(b, b'0'..=b'9' | b'.'));
+    let is_uid =
+        !uid.is_empty() && uid.len() <= 64 && uid[0] != b'.' && uid.iter().all(|b| matches!(b, b'0'..=b'9' | b'.'));
     if is_uid {
         return String::from_utf8_lossy(uid).into_owned();
     }
     // FNV-1a: the name must be the same for the same UID, in every run.
-    let hash = uid.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let hash = uid
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
     let kept: String = uid.iter().filter(|b| b.is_ascii_alphanumeric()).take(64).map(|&b| char::from(b)).collect();
     format!("unsafe-{kept}-{hash:016x}")
 }
@@ -244,8 +245,11 @@ fn safe_name(uid: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    const OBJECT: Object<'_> =
-        Object { sop_class: b"1.2.840.10008.5.1.4.1.1.2", sop_instance: b"1.2.3", transfer_syntax: b"1.2.840.10008.1.2" };
+    const OBJECT: Object<'_> = Object {
+        sop_class: b"1.2.840.10008.5.1.4.1.1.2",
+        sop_instance: b"1.2.3",
+        transfer_syntax: b"1.2.840.10008.1.2",
+    };
 
     fn plan(folder: &Path) -> StorePlan {
         StorePlan::Folder(folder.into(), FileIdentity { class_uid: "2.25.1".into(), version: "T".into() })

@@ -29,7 +29,7 @@ pub trait Transport: Send {
     fn close(&mut self);
 
     /// The descriptor to wait on, where there is one.
-        fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -69,7 +69,7 @@ impl Transport for CallerTcp {
         let _ = self.0.stream.shutdown(Shutdown::Both);
     }
 
-        fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.0.as_fd())
     }
 }
@@ -102,7 +102,7 @@ impl Transport for RuntimeTcp {
         let _ = socket2::SockRef::from(&*self.0).shutdown(Shutdown::Both);
     }
 
-        fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         Some(self.0.as_fd())
     }
 }
@@ -125,10 +125,7 @@ impl MemoryTransport {
     /// Two joined ends, each direction holding at most `capacity` bytes.
     pub fn pair(capacity: usize) -> (Self, Self) {
         let (a, b) = (Arc::new(Mutex::new(Pipe::default())), Arc::new(Mutex::new(Pipe::default())));
-        (
-            Self { incoming: a.clone(), outgoing: b.clone(), capacity },
-            Self { incoming: b, outgoing: a, capacity },
-        )
+        (Self { incoming: a.clone(), outgoing: b.clone(), capacity }, Self { incoming: b, outgoing: a, capacity })
     }
 }
 
@@ -164,7 +161,7 @@ impl Transport for MemoryTransport {
         locked(&self.outgoing).closed = true;
     }
 
-        fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         None
     }
 }

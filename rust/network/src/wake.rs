@@ -79,10 +79,8 @@ pub(crate) fn wait(
     wanted.set(PollFlags::OUT, want_write);
     let mut descriptors =
         [PollFd::from_borrowed_fd(descriptor, wanted), PollFd::from_borrowed_fd(waker.readable(), PollFlags::IN)];
-    let timeout = timeout.map(|t| Timespec {
-        tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: t.subsec_nanos().into(),
-    });
+    let timeout = timeout
+        .map(|t| Timespec { tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX), tv_nsec: t.subsec_nanos().into() });
     match poll(&mut descriptors, timeout.as_ref()) {
         Ok(0) | Err(rustix::io::Errno::INTR) => Ok(Woken::Early),
         Ok(_) => {

@@ -153,7 +153,10 @@ impl CommandSet {
                 return Err(CommandError("has an element of another group than 0000"));
             }
             let length = u32::from_le_bytes([header[4], header[5], header[6], header[7]]) as usize;
-            at = (at + 8).checked_add(length).filter(|end| *end <= bytes.len()).ok_or(CommandError("has an element longer than itself"))?;
+            at = (at + 8)
+                .checked_add(length)
+                .filter(|end| *end <= bytes.len())
+                .ok_or(CommandError("has an element longer than itself"))?;
         }
         let has_length = bytes.len() >= 12 && bytes[..8] == [0, 0, 0, 0, 4, 0, 0, 0];
         let mut set = Self { bytes: Vec::with_capacity(bytes.len() + 12) };
@@ -333,9 +336,7 @@ pub fn c_store_rq(
         .u16(element::PRIORITY, priority.0)
         .uid(element::AFFECTED_SOP_INSTANCE_UID, sop_instance);
     if let Some((title, id)) = originator {
-        builder = builder
-            .ae(element::MOVE_ORIGINATOR_AE_TITLE, title)
-            .u16(element::MOVE_ORIGINATOR_MESSAGE_ID, id);
+        builder = builder.ae(element::MOVE_ORIGINATOR_AE_TITLE, title).u16(element::MOVE_ORIGINATOR_MESSAGE_ID, id);
     }
     builder.build()
 }
@@ -368,7 +369,13 @@ pub fn c_cancel_rq(message_id: u16) -> CommandSet {
 }
 
 /// N-EVENT-REPORT-RQ
-pub fn n_event_report_rq(message_id: u16, class: &Uid, instance: &Uid, event_type: u16, has_dataset: bool) -> CommandSet {
+pub fn n_event_report_rq(
+    message_id: u16,
+    class: &Uid,
+    instance: &Uid,
+    event_type: u16,
+    has_dataset: bool,
+) -> CommandSet {
     request(CommandField::N_EVENT_REPORT_RQ, message_id, class)
         .uid(element::AFFECTED_SOP_INSTANCE_UID, instance)
         .u16(element::EVENT_TYPE_ID, event_type)
@@ -380,8 +387,11 @@ pub fn n_event_report_rq(message_id: u16, class: &Uid, instance: &Uid, event_typ
 pub fn n_get_rq(message_id: u16, class: &Uid, instance: &Uid, attributes: &[(u16, u16)]) -> CommandSet {
     let mut builder = requested(CommandField::N_GET_RQ, message_id, class, instance).dataset(false);
     if !attributes.is_empty() {
-        let list: Vec<u8> =
-            attributes.iter().flat_map(|(group, element)| [group.to_le_bytes(), element.to_le_bytes()]).flatten().collect();
+        let list: Vec<u8> = attributes
+            .iter()
+            .flat_map(|(group, element)| [group.to_le_bytes(), element.to_le_bytes()])
+            .flatten()
+            .collect();
         builder = builder.bytes(element::ATTRIBUTE_IDENTIFIER_LIST, &list);
     }
     builder.build()

@@ -31,8 +31,7 @@ pub(crate) fn uid(value: &str) -> Uid {
 
 /// Where received objects go: `None` for memory, `""` for a temporary file each, else a folder.
 pub(crate) fn store_plan(store_to: Option<String>, class_uid: &str, version: Option<&str>) -> StorePlan {
-    let identity =
-        || FileIdentity { class_uid: class_uid.to_owned(), version: version.unwrap_or_default().to_owned() };
+    let identity = || FileIdentity { class_uid: class_uid.to_owned(), version: version.unwrap_or_default().to_owned() };
     match store_to.as_deref() {
         None => StorePlan::Memory,
         Some("") => StorePlan::Temporary(identity()),
@@ -193,20 +192,18 @@ pub(crate) fn connect(
     };
     let service = Arc::new(PythonService { callback: Arc::new(callback) });
     let mut failure = None;
-    let opened = waiting(py, None, None, |patience| {
-        match network::connect(request, service, patience) {
-            Ok(connection) => match connection.negotiated(patience) {
-                Ok(()) => Ok(Some(connection)),
-                Err(error) => {
-                    connection.abort();
-                    Err(error)
-                }
-            },
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(WaitError::Interrupted),
+    let opened = waiting(py, None, None, |patience| match network::connect(request, service, patience) {
+        Ok(connection) => match connection.negotiated(patience) {
+            Ok(()) => Ok(Some(connection)),
             Err(error) => {
-                failure = Some(error);
-                Ok(None)
+                connection.abort();
+                Err(error)
             }
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Err(WaitError::Interrupted),
+        Err(error) => {
+            failure = Some(error);
+            Ok(None)
         }
     })?;
     match (opened, failure) {

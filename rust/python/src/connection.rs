@@ -22,6 +22,12 @@ pub(crate) struct Connection {
     inner: Arc<network::Connection>,
 }
 
+/// (how, result, source, reason, cause)
+type Ending = (&'static str, u8, u8, u8, String);
+
+/// (kind, argument)
+pub(crate) type Described = (&'static str, Option<Py<Message>>);
+
 /// (ID, abstract syntax, transfer syntax, proposed transfer syntaxes, result, as SCU, as SCP)
 type Context = (u8, String, Option<String>, Vec<String>, u8, bool, bool);
 
@@ -86,7 +92,7 @@ impl Connection {
     /// How it ended: `("rejected", result, source, reason, "")`, `("released", 0, 0, 0, "")`, or
     /// `("aborted" | "aborted by peer", 0, source, reason, cause)`; None while it has not.
     #[getter]
-    fn end(&self, py: Python<'_>) -> PyResult<Option<(&'static str, u8, u8, u8, String)>> {
+    fn end(&self, py: Python<'_>) -> PyResult<Option<Ending>> {
         let connection = self.live()?;
         Ok(py.detach(|| connection.end()).map(|end| match end {
             End::Rejected(reject) => ("rejected", reject.result.0, reject.source.0, reject.reason.0, String::new()),
@@ -167,7 +173,7 @@ impl Connection {
     }
 
     /// Runs what waits for this connection's service, on this thread: returns (kind, argument), or None.
-    fn take_job(&self, py: Python<'_>) -> PyResult<Option<(&'static str, Option<Py<Message>>)>> {
+    fn take_job(&self, py: Python<'_>) -> PyResult<Option<Described>> {
         let connection = self.live()?;
         let Some(job) = py.detach(|| connection.take_job()) else { return Ok(None) };
         let kind = job.kind();
@@ -203,11 +209,8 @@ impl Connection {
 
     /// Rejects it.
     fn reject(&self, py: Python<'_>, result: u8, source: u8, reason: u8) -> PyResult<()> {
-        let reject = AssociateRj {
-            result: RejectResult(result),
-            source: RejectSource(source),
-            reason: RejectReason(reason),
-        };
+        let reject =
+            AssociateRj { result: RejectResult(result), source: RejectSource(source), reason: RejectReason(reason) };
         let connection = self.live()?;
         py.detach(|| connection.reject(reject));
         Ok(())
@@ -234,6 +237,7 @@ impl Connection {
 
     /// Sends a request: its command set from `elements` (element number, value), and the encoded dataset or none.
     #[pyo3(signature = (context_id, command_field, message_id, elements, dataset, timeout))]
+    #[expect(clippy::too_many_arguments, reason = "one call of Python a message")]
     fn send_request(
         &self,
         py: Python<'_>,

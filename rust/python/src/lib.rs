@@ -2,6 +2,7 @@
 
 mod associate;
 mod connection;
+mod matching;
 mod message;
 mod pool;
 mod server;
@@ -35,6 +36,8 @@ mod _core {
     use super::associate::connect;
     #[pymodule_export]
     use super::connection::Connection;
+    #[pymodule_export]
+    use super::matching::Key;
     #[pymodule_export]
     use super::message::{Message, read_file_meta};
     #[pymodule_export]

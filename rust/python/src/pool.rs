@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use dimsefast_network::{self as network, Job, Notice, Service, process};
 use pyo3::prelude::*;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Described};
 use crate::message::Message;
 
 const IDLE: Duration = Duration::from_secs(10);
@@ -151,7 +151,7 @@ fn call(py: Python<'_>, callback: &Py<PyAny>, connection: &Arc<network::Connecti
 }
 
 /// A job as Python sees it: what is to be done, and with what.
-pub(crate) fn describe(py: Python<'_>, job: Job) -> PyResult<(&'static str, Option<Py<Message>>)> {
+pub(crate) fn describe(py: Python<'_>, job: Job) -> PyResult<Described> {
     Ok(match job {
         Job::Negotiate => ("negotiate", None),
         Job::Notice(notice) => (name(notice), None),

@@ -14,14 +14,16 @@ use crate::connection::Connection;
 use crate::pool::PythonService;
 use crate::wait::seconds;
 
+/// (abstract syntax, transfer syntaxes, SCU role, SCP role)
+type Supported = (String, Vec<String>, Option<bool>, Option<bool>);
+
 /// What `dimsefast.server` hands over; see there for the meaning.
 #[derive(FromPyObject)]
 pub(crate) struct Settings {
     ae_title: String,
     require_called: bool,
     require_calling: Vec<String>,
-    /// (abstract syntax, transfer syntaxes, SCU role, SCP role), sorted by abstract syntax
-    contexts: Vec<(String, Vec<String>, Option<bool>, Option<bool>)>,
+    contexts: Vec<Supported>,
     unrestricted_storage: bool,
     maximum_associations: usize,
     maximum_per_calling: Option<usize>,

@@ -230,7 +230,12 @@ impl Association {
     ///
     /// # Errors
     /// Where there is no request to accept.
-    pub fn accept(&mut self, now: Duration, ac: AssociateAc, contexts: Vec<NegotiatedContext>) -> Result<(), StateError> {
+    pub fn accept(
+        &mut self,
+        now: Duration,
+        ac: AssociateAc,
+        contexts: Vec<NegotiatedContext>,
+    ) -> Result<(), StateError> {
         self.verb(now, state::Event::Evt7)?;
         ac.encode(&mut self.output);
         let peer = self.request.as_ref().and_then(|request| request.user.max_length);

@@ -135,7 +135,11 @@ impl Association {
         // The type is looked at before the length means anything: HTTP and TLS greetings have lengths, too.
         let kind = input[0];
         if !matches!(kind, kind::ASSOCIATE_RQ..=kind::ABORT) {
-            return self.invalid(now, input, PduError::unrecognized("PDU type", "is none of PS3.8: the peer is no DICOM node"));
+            return self.invalid(
+                now,
+                input,
+                PduError::unrecognized("PDU type", "is none of PS3.8: the peer is no DICOM node"),
+            );
         }
         let Some(header) = input.first_chunk::<6>() else { return NOTHING };
         let length = u32::from_be_bytes([header[2], header[3], header[4], header[5]]);
@@ -359,7 +363,8 @@ impl Association {
                     return Ok(None);
                 }
                 let context_id = *context_id;
-                let command = CommandSet::decode(held).map_err(|error| PduError::invalid("command set", error.problem()))?;
+                let command =
+                    CommandSet::decode(held).map_err(|error| PduError::invalid("command set", error.problem()))?;
                 self.receiver.message =
                     if command.has_dataset() { Message::Dataset { context_id, length: 0 } } else { Message::None };
                 Ok(Some(Fragment::Command { context_id, command }))

@@ -98,7 +98,8 @@ impl AssociateRq {
         let mut count = Budget { items: limits.items, contexts: limits.contexts };
         let mut reader = Reader::new(body, "A-ASSOCIATE-RQ");
         let (protocol_version, called, calling) = head(&mut reader)?;
-        let (mut application_context, mut contexts, mut user) = (Uid::default(), Vec::new(), UserInformation::default());
+        let (mut application_context, mut contexts, mut user) =
+            (Uid::default(), Vec::new(), UserInformation::default());
         while !reader.is_empty() {
             let (kind, value) = reader.item()?;
             count.item()?;
@@ -142,7 +143,8 @@ impl AssociateAc {
         let mut count = Budget { items: limits.items, contexts: limits.contexts };
         let mut reader = Reader::new(body, "A-ASSOCIATE-AC");
         let (protocol_version, called, calling) = head(&mut reader)?;
-        let (mut application_context, mut contexts, mut user) = (Uid::default(), Vec::new(), UserInformation::default());
+        let (mut application_context, mut contexts, mut user) =
+            (Uid::default(), Vec::new(), UserInformation::default());
         while !reader.is_empty() {
             let (kind, value) = reader.item()?;
             count.item()?;

@@ -7,9 +7,7 @@ mod user;
 use alloc::vec::Vec;
 
 pub use associate::{AssociateAc, AssociateRq, ContextReply, ProposedContext};
-pub use user::{
-    AsyncOps, Role, SopCommonExtended, SopExtended, UnknownItem, UserIdentity, UserInformation,
-};
+pub use user::{AsyncOps, Role, SopCommonExtended, SopExtended, UnknownItem, UserIdentity, UserInformation};
 
 use crate::types::{AbortReason, AbortSource, RejectReason, RejectResult, RejectSource};
 

@@ -1,0 +1,69 @@
+# The commands of this project, the same for people and CI. `make` lists them.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+CARGO_TARGET_DIR ?= target
+export CARGO_TARGET_DIR
+# pip and maturin work inside the environment without its activation.
+export VIRTUAL_ENV := $(abspath $(VENV))
+
+RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test test-rust test-python peers lint format bench wheel clean
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
+
+$(STAMPS)/venv: pyproject.toml
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "dimsefast needs CPython 3.11 or newer, this is " + sys.version'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet 'maturin>=1.9,<2' --group test --group lint
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/build: $(STAMPS)/venv $(RUST_SOURCES) pyproject.toml
+	$(BIN)/maturin develop --release --quiet --locked
+	@touch $@
+
+build: $(STAMPS)/build ## build the extension module into .venv
+
+demo: build ## store, find, move and get real files, and check what came back
+	$(BIN)/python examples/demo.py
+
+test: test-rust test-python ## set up and run every test, Rust and Python
+
+test-rust: $(STAMPS)/venv
+	cargo test --workspace --exclude dimsefast-python --locked --quiet
+
+test-python: build
+	$(BIN)/python -m pytest
+
+peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
+	sh tools/peers.sh $(BIN)/python
+
+lint: build ## rustfmt, clippy, ruff, mypy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest dimsefast._core
+
+format: $(STAMPS)/venv ## rustfmt and ruff, applied
+	cargo fmt --all
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: build ## measure beside pynetdicom, in one run
+	$(BIN)/python -m pip install --quiet --group peers
+	$(BIN)/python benches/baseline.py
+
+wheel: $(STAMPS)/venv ## build a wheel and a source distribution into dist/
+	$(BIN)/maturin build --release --locked --out dist
+	$(BIN)/maturin sdist --out dist
+
+clean: ## remove what was built
+	rm -rf $(VENV) $(STAMPS) target dist
