@@ -62,7 +62,7 @@ def on_find(event, holdings):
     seen = set()
     for uid in matches:
         header = holdings.headers[uid]
-        entity = header.get(UNIQUE[query.level])
+        entity = header.get(UNIQUE[query.level]) or None  # an empty one is the same as none
         if entity not in seen:
             seen.add(entity)
             yield 0xFF00, query.response(header, retrieve_aet=event.assoc.ae.ae_title)

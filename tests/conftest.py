@@ -1,0 +1,47 @@
+"""What every test gets: no thread and no descriptor may be left over."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+LIMIT = 10.0
+
+
+def wait_until(condition: Callable[[], object], what: str = "the condition") -> None:
+    """Waits until it holds; fails after ten seconds."""
+    deadline = time.monotonic() + LIMIT
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not come true in {LIMIT} s"
+        time.sleep(0.002)
+
+
+def open_sockets() -> int:
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            count += os.readlink(f"/proc/self/fd/{name}").startswith("socket:")
+        except OSError:
+            continue
+    return count
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
+    threads, sockets = set(threading.enumerate()), open_sockets()
+    yield
+    if "interop" in str(request.path):
+        return  # peers live as long as their module
+
+    def clean() -> bool:
+        gc.collect()
+        # Handlers' threads end by themselves after ten seconds without work.
+        new = [thread for thread in set(threading.enumerate()) - threads if not isinstance(thread, threading._DummyThread)]
+        return not new and open_sockets() <= sockets
+
+    wait_until(clean, f"the end of all sockets (there were {sockets}) and threads (there were {threads})")
