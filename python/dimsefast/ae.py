@@ -15,6 +15,7 @@ from ._validators import validate_ae_title, validate_uid
 from .association import Association, core_bits, core_timeout
 from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable
 from .events import EventType, HandlerTable
+from .log import refresh_level
 from .presentation import (
     DEFAULT_TRANSFER_SYNTAXES,
     IMPLEMENTATION_UID,
@@ -349,6 +350,7 @@ class ApplicationEntity:
         folder = None if store_to is None else str(Path(store_to).resolve())
         if folder is not None and not Path(folder).is_dir():
             raise NotADirectoryError(f"store_to={str(store_to)!r} is not a folder")
+        refresh_level()
         server = AssociationServer(self, address, title, chosen, _table(evt_handlers), folder)
         self._servers.append(server)
         if not block:
@@ -452,6 +454,7 @@ class ApplicationEntity:
             for at, context in enumerate(proposed)
         ]
         limit = self._maximum_pdu_size if max_pdu is None else max_pdu
+        refresh_level()
         try:
             connection = _core.connect(
                 host,

@@ -5,11 +5,12 @@ use std::io::ErrorKind;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dimsefast_protocol::association::{Event, Fragment};
+use dimsefast_protocol::association::{AbortCause, Event, Fragment};
 use dimsefast_protocol::command::{self, CommandField, CommandSet, Status};
 
 use crate::connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Core, End, Incoming};
 use crate::jobs::{Job, Notice};
+use crate::log::{self, Level};
 use crate::message::Message;
 use crate::sink::{Object, Received, Sink, StorePlan};
 
@@ -169,6 +170,9 @@ impl Core {
                 self.responses.push_back(message);
             } else {
                 self.dropped += 1;
+                log::record(Level::Warning, || {
+                    format!("a response to Message ID {id:?}, which nobody waits for, was dropped")
+                });
             }
         } else if let Some(status) = self.settled_here(&message) {
             let response = command::response(&message.command, status, false, &[]);
@@ -251,12 +255,39 @@ impl Core {
         self.cancel_all();
         self.incoming = None;
         self.jobs.drop_requests();
+        if !self.jobs.is_performing() {
+            // Its seat is free for the next one as soon as the peer can know that it is over.
+            self.admission = None;
+        }
+        self.log_end(&end);
         self.notify(match end {
             End::Rejected(_) => Notice::Rejected,
             End::Released => Notice::Released,
             End::Aborted { .. } => Notice::Aborted,
         });
         self.end = Some(end);
+    }
+
+    /// Says how an association ended, where it is worth a line.
+    fn log_end(&self, end: &End) {
+        let titles = |request: &dimsefast_protocol::pdu::AssociateRq| {
+            format!("{} calling {}", request.calling.to_string_lossy(), request.called.to_string_lossy())
+        };
+        let who = || self.association.request().map_or_else(|| "nobody yet".to_owned(), titles);
+        match end {
+            End::Released => log::record(Level::Debug, || format!("association released: {}", who())),
+            End::Rejected(reject) => {
+                log::record(Level::Info, || format!("association rejected ({}): {}", reject.words(), who()));
+            }
+            End::Aborted { cause: cause @ AbortCause::Protocol(_), .. } => {
+                log::record(Level::Error, || {
+                    format!("association aborted, the peer broke the protocol: {cause}: {}", who())
+                });
+            }
+            End::Aborted { cause, .. } => {
+                log::record(Level::Info, || format!("association aborted ({cause}): {}", who()));
+            }
+        }
     }
 
     pub(crate) fn close(&mut self, now: Duration) {

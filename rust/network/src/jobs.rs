@@ -117,6 +117,11 @@ impl Jobs {
         self.queue.retain(|job| job.kind() == JobKind::Serial);
     }
 
+    /// Whether a handler works on a request.
+    pub(crate) fn is_performing(&self) -> bool {
+        self.requests_running > 0
+    }
+
     pub(crate) fn waiting(&self) -> usize {
         self.queue.len()
     }

@@ -10,6 +10,7 @@ mod connection;
 mod drive;
 mod jobs;
 mod listen;
+pub mod log;
 mod message;
 mod operation;
 pub mod part10;

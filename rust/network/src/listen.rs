@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use crate::connection::{Connection, Core, Driver, Service};
 use crate::drive::Drove;
 use crate::jobs::Notice;
+use crate::log::{self, Level};
 use crate::process;
 use crate::sink::StorePlan;
 use crate::transport::RuntimeTcp;
@@ -407,7 +408,10 @@ async fn accept(server: Arc<Server>, listener: Arc<TcpListener>) {
             }
             // Out of descriptors or memory, or the peer has gone already: the first needs time, the second nothing.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-            Err(_) => tokio::time::sleep(EXHAUSTED).await,
+            Err(error) => {
+                log::record(Level::Error, || format!("cannot accept connections on {}: {error}", server.address));
+                tokio::time::sleep(EXHAUSTED).await;
+            }
         }
     }
 }

@@ -122,6 +122,7 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()>
 /// a connection ends when the parent ends it.
 pub fn forget_parent() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
+    crate::log::forget_parent();
     let old = CURRENT.swap(ptr::null_mut(), Ordering::AcqRel);
     // SAFETY: see `current`; never freed.
     let Some(old) = (unsafe { old.as_ref() }) else { return };

@@ -2,6 +2,7 @@
 
 mod associate;
 mod connection;
+mod log;
 mod matching;
 mod message;
 mod pool;
@@ -27,6 +28,7 @@ fn stop(py: Python<'_>, limit: f64) {
         let half = Duration::from_secs_f64((limit / 2.0).max(0.0));
         process::stop(half);
         pool::stop(half);
+        log::stop(Duration::from_millis(100));
     });
 }
 
@@ -36,6 +38,8 @@ mod _core {
     use super::associate::connect;
     #[pymodule_export]
     use super::connection::Connection;
+    #[pymodule_export]
+    use super::log::set_log_level;
     #[pymodule_export]
     use super::matching::Key;
     #[pymodule_export]

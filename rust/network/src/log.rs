@@ -1,0 +1,153 @@
+//! Log records on their way out: a bounded queue that nothing on the data's way waits for.
+//!
+//! A record that is not wanted costs one load. A full queue drops and counts. Whoever reads the queue is started when the first record
+//! comes, by the function that [`set_reader`] was given.
+
+use std::collections::VecDeque;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// Records that may wait.
+const CAPACITY: usize = 1024;
+
+/// How much a record matters, as Python numbers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Single steps.
+    Debug = 10,
+    /// What a person may want to know.
+    Info = 20,
+    /// Something odd that was tolerated.
+    Warning = 30,
+    /// Something that failed.
+    Error = 40,
+}
+
+/// One record.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// How much it matters.
+    pub level: Level,
+    /// What happened.
+    pub message: String,
+}
+
+#[derive(Default)]
+struct State {
+    records: VecDeque<Record>,
+    dropped: u64,
+    reading: bool,
+    stopped: bool,
+}
+
+#[derive(Default)]
+struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+/// Records below it are not made; 255 for none at all.
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Warning as u8);
+static READER: OnceLock<fn()> = OnceLock::new();
+/// Never freed: see `process`.
+static CURRENT: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
+
+fn current() -> &'static Queue {
+    // SAFETY: a non-null pointer came from `Box::into_raw` below and is never freed.
+    if let Some(queue) = unsafe { CURRENT.load(Ordering::Acquire).as_ref() } {
+        return queue;
+    }
+    let made = Box::into_raw(Box::<Queue>::default());
+    match CURRENT.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
+        // SAFETY: as above.
+        Ok(_) => unsafe { &*made },
+        // SAFETY: as above; `made`, which nobody has seen, is leaked: a few words, once.
+        Err(theirs) => unsafe { &*theirs },
+    }
+}
+
+pub(crate) fn forget_parent() {
+    CURRENT.store(ptr::null_mut(), Ordering::Release);
+}
+
+/// Who starts a thread that calls [`next`] until it gives nothing. The first one given stays.
+pub fn set_reader(start: fn()) {
+    let _ = READER.set(start);
+}
+
+/// Sets which records are made, as Python numbers levels.
+pub fn set_level(level: u8) {
+    LEVEL.store(level, Ordering::Relaxed);
+}
+
+/// Queues a record, if it is wanted. Never waits.
+pub fn record(level: Level, message: impl FnOnce() -> String) {
+    if (level as u8) < LEVEL.load(Ordering::Relaxed) {
+        return;
+    }
+    let Some(start) = READER.get() else { return };
+    let queue = current();
+    let mut state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+    if state.stopped {
+        return;
+    }
+    if state.records.len() >= CAPACITY {
+        state.dropped += 1;
+        return;
+    }
+    state.records.push_back(Record { level, message: message() });
+    let start = (!std::mem::replace(&mut state.reading, true)).then_some(*start);
+    drop(state);
+    queue.changed.notify_one();
+    if let Some(start) = start {
+        start();
+    }
+}
+
+/// Waits for the next record; `None` after `idle` without one, or once it is stopped: the reader then ends.
+pub fn next(idle: Duration) -> Option<Record> {
+    let queue = current();
+    let state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let (mut state, _) = queue
+        .changed
+        .wait_timeout_while(state, idle, |state| state.records.is_empty() && state.dropped == 0 && !state.stopped)
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some(record) = state.records.pop_front() {
+        return Some(record);
+    }
+    let dropped = std::mem::take(&mut state.dropped);
+    if dropped > 0 {
+        let message = format!("{dropped} log records were dropped: they came faster than they were handled");
+        return Some(Record { level: Level::Warning, message });
+    }
+    state.reading = false;
+    None
+}
+
+/// No more records; the reader ends.
+pub fn stop() {
+    let queue = current();
+    queue.state.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
+    queue.changed.notify_all();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_queue_drops_and_says_so() {
+        set_reader(|| ());
+        set_level(Level::Info as u8);
+        record(Level::Debug, || unreachable!("not wanted"));
+        for number in 0..CAPACITY + 5 {
+            record(Level::Info, || number.to_string());
+        }
+        let read: Vec<_> = std::iter::from_fn(|| next(Duration::ZERO)).collect();
+        assert_eq!(read.len(), CAPACITY + 1);
+        assert_eq!(read[0].message, "0");
+        assert!(read[CAPACITY].message.starts_with("5 log records"));
+    }
+}
