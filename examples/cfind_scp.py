@@ -1,16 +1,15 @@
 """A C-FIND provider over a folder of DICOM files: each match leaves as soon as it is found.
 
-    python examples/cfind_scp.py FOLDER --port 11112
+python examples/cfind_scp.py FOLDER --port 11112
 """
 
 import argparse
 from pathlib import Path
 
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
-
 from dimsefast import AE, Matcher, MatchError, evt
 from dimsefast.sop_class import PatientRootQueryRetrieveInformationModelFind, Verification
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 
 
 def datasets(folder):

@@ -1,14 +1,13 @@
 """Asks a provider for the studies of a patient.
 
-    python examples/cfind_scu.py --port 11112 --patient-id '*'
+python examples/cfind_scu.py --port 11112 --patient-id '*'
 """
 
 import argparse
 
-from pydicom import Dataset
-
 from dimsefast import AE, AssociationError
 from dimsefast.sop_class import PatientRootQueryRetrieveInformationModelFind as PatientRootFind
+from pydicom import Dataset
 
 
 def main():
@@ -31,7 +30,8 @@ def main():
             if "Status" not in status:
                 raise SystemExit("the provider did not answer, or broke off")
             if identifier is not None:
-                print(f"{identifier.PatientID!s:20} {identifier.PatientName!s:30} {identifier.get('PatientBirthDate', '')}")
+                birth = identifier.get("PatientBirthDate") or ""
+                print(f"{identifier.PatientID!s:20} {identifier.PatientName!s:30} {birth}")
             elif status.Status != 0x0000:
                 raise SystemExit(f"the query failed: {status.Status:04X}H {status.get('ErrorComment', '')}")
 

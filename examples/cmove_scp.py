@@ -1,16 +1,15 @@
 """A C-MOVE provider over a folder of DICOM files: stores what matches at the destination that the requestor names.
 
-    python examples/cmove_scp.py FOLDER --port 11113 --destination MOVESCU=127.0.0.1:11114
+python examples/cmove_scp.py FOLDER --port 11113 --destination MOVESCU=127.0.0.1:11114
 """
 
 import argparse
 from pathlib import Path
 
-from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
-
 from dimsefast import AE, Matcher, MatchError, evt
 from dimsefast.sop_class import PatientRootQueryRetrieveInformationModelMove as PatientRootMove
+from pydicom import dcmread
+from pydicom.errors import InvalidDicomError
 
 
 def objects(folder):

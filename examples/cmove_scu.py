@@ -1,15 +1,14 @@
 """Retrieves a patient's objects with C-MOVE and is its own receiver.
 
-    python examples/cmove_scu.py --port 11113 --listen 11114 --patient-id 1CT1 --into incoming
+python examples/cmove_scu.py --port 11113 --listen 11114 --patient-id 1CT1 --into incoming
 """
 
 import argparse
 from pathlib import Path
 
-from pydicom import Dataset
-
 from dimsefast import AE, AssociationError, presentation
 from dimsefast.sop_class import PatientRootQueryRetrieveInformationModelMove as PatientRootMove
+from pydicom import Dataset
 
 
 def main():
@@ -38,7 +37,10 @@ def main():
         for status, _ in assoc.send_c_move(query, "MOVESCU", PatientRootMove):
             if "Status" not in status:
                 raise SystemExit("the provider did not answer, or broke off")
-            counts = [status.get(f"NumberOf{kind}Suboperations", 0) for kind in ("Remaining", "Completed", "Failed", "Warning")]
+            counts = [
+                status.get(f"NumberOf{kind}Suboperations", 0)
+                for kind in ("Remaining", "Completed", "Failed", "Warning")
+            ]
             print("{:04X}H: {} remaining, {} completed, {} failed, {} warnings".format(status.Status, *counts))
     if status.Status != 0x0000:
         raise SystemExit(f"not everything arrived: {status.Status:04X}H {status.get('ErrorComment', '')}")

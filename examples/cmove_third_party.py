@@ -1,14 +1,13 @@
 """Asks a provider to send a patient's objects to somebody else: the destination is a third AE (see cstore_scp.py).
 
-    python examples/cmove_third_party.py --port 11113 --destination STORESCP --patient-id 1CT1
+python examples/cmove_third_party.py --port 11113 --destination STORESCP --patient-id 1CT1
 """
 
 import argparse
 
-from pydicom import Dataset
-
 from dimsefast import AE, AssociationError
 from dimsefast.sop_class import PatientRootQueryRetrieveInformationModelMove as PatientRootMove
+from pydicom import Dataset
 
 
 def main():

@@ -1,6 +1,6 @@
 """A C-STORE receiver that writes files without Python in the way.
 
-    python examples/cstore_scp.py incoming --port 11114
+python examples/cstore_scp.py incoming --port 11114
 """
 
 import argparse

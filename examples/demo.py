@@ -1,6 +1,6 @@
 """The main job on real files: echo, store, find, move and get between two processes, and a check of what came back.
 
-    make demo
+make demo
 """
 
 import signal
@@ -12,12 +12,11 @@ import warnings
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from dimsefast import AE, build_context, build_role, presentation, sop_class
 from pydicom import Dataset, config, dcmread
 from pydicom.data import get_charset_files, get_testdata_file, get_testdata_files
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
-
-from dimsefast import AE, build_context, build_role, presentation, sop_class
 
 config.settings.reading_validation_mode = config.IGNORE
 warnings.simplefilter("ignore", UserWarning)  # pydicom's, about the odd files that it ships for its tests
@@ -166,7 +165,8 @@ def requestor(port, listen, chosen, work):
         ) as assoc:
             for status, _ in assoc.send_c_get(everything, GET):
                 progress(f"get    {status.get('NumberOfCompletedSuboperations', 0)} of {len(chosen)}")
-            statuses[status.Status] += 1
+                if status.get("Status") != 0xFF00:
+                    statuses[status.get("Status", 0)] += 1
     seconds = time.perf_counter() - started
     words = ", ".join(f"{code:04X}H" for code in statuses)
     print(f"get    {len(list(got.glob('*.dcm')))} objects, final status {words} in {seconds:.2f} s")

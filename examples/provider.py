@@ -1,16 +1,15 @@
 """A query/retrieve provider over a folder, all six services: what `make demo` talks to.
 
-    python examples/provider.py FOLDER --port 0 --destination SELF=127.0.0.1:11114 [--list FILE]
+python examples/provider.py FOLDER --port 0 --destination SELF=127.0.0.1:11114 [--list FILE]
 """
 
 import argparse
 import warnings
 from pathlib import Path
 
+from dimsefast import AE, Matcher, MatchError, evt, presentation
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
-
-from dimsefast import AE, Matcher, MatchError, evt, presentation
 
 warnings.simplefilter("ignore", UserWarning)  # pydicom's, about values that break the standard's rules
 

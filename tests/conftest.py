@@ -41,7 +41,9 @@ def nothing_is_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
     def clean() -> bool:
         gc.collect()
         # Handlers' threads end by themselves after ten seconds without work.
-        new = [thread for thread in set(threading.enumerate()) - threads if not isinstance(thread, threading._DummyThread)]
+        new = [
+            thread for thread in set(threading.enumerate()) - threads if not isinstance(thread, threading._DummyThread)
+        ]
         return not new and open_sockets() <= sockets
 
     wait_until(clean, f"the end of all sockets (there were {sockets}) and threads (there were {threads})")

@@ -8,7 +8,8 @@ from typing import Literal
 ENFORCE_UID_CONFORMANCE: bool = False
 #: What is logged by the default handlers: "standard" or "none".
 LOG_HANDLER_LEVEL: Literal["standard", "none"] = "standard"
-#: There for programs written for pynetdicom: files are always sent without being decoded where their transfer syntax was accepted.
+#: There for programs written for pynetdicom: files are always sent without being decoded where their transfer syntax
+#: was accepted.
 STORE_SEND_CHUNKED_DATASET: bool = False
 #: Whether received objects go to a temporary file each (`event.dataset_path`) instead of memory.
 STORE_RECV_CHUNKED_DATASET: bool = False

@@ -13,7 +13,8 @@ from . import _config
 def validate_ae_title(value: Any, name: str) -> str:
     """The AE title as it is; bytes work with a DeprecationWarning.
 
-    Raises TypeError for what is no str, ValueError for what PS3.5 6.2 does not allow: 1 to 16 ASCII characters, not all spaces, no
+    Raises TypeError for what is no str, ValueError for what PS3.5 6.2 does not allow: 1 to 16 ASCII characters, not
+    all spaces, no
     backslash, no control characters.
     """
     if isinstance(value, bytes):
@@ -46,6 +47,6 @@ def validate_uid(value: Any, name: str) -> UID:
     uid = UID(value)
     if len(uid) > 64:
         raise ValueError(f"{name} has at most 64 characters, unlike {value!r}")
-    if uid and (_config.ENFORCE_UID_CONFORMANCE and not uid.is_valid or not set(uid) <= set("0123456789.")):
+    if uid and ((_config.ENFORCE_UID_CONFORMANCE and not uid.is_valid) or not set(uid) <= set("0123456789.")):
         raise ValueError(f"{name} is not a valid UID: {value!r}")
     return uid

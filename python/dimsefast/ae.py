@@ -1,4 +1,6 @@
-"""The application entity: what it is called, what it proposes and supports, and how it opens and serves associations."""
+"""The application entity: what it is called, what it proposes and supports, and how it opens and serves
+associations.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +16,7 @@ from . import _core
 from ._validators import validate_ae_title, validate_uid
 from .association import Association, core_bits, core_timeout
 from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable
-from .events import EventType, HandlerTable
+from .events import HandlerTable
 from .log import refresh_level
 from .presentation import (
     DEFAULT_TRANSFER_SYNTAXES,
@@ -76,7 +78,8 @@ class ApplicationEntity:
         self._associations: weakref.WeakSet[Association] = weakref.WeakSet()
         self._lock = threading.Lock()
 
-    # Identity -----------------------------------------------------------------------------------------------------------
+    # Identity
+    # -----------------------------------------------------------------------------------------------------------
 
     @property
     def ae_title(self) -> str:
@@ -115,7 +118,8 @@ class ApplicationEntity:
         self._version = value
         self._refresh()
 
-    # Time-outs ----------------------------------------------------------------------------------------------------------
+    # Time-outs
+    # ----------------------------------------------------------------------------------------------------------
 
     @property
     def acse_timeout(self) -> float | None:
@@ -162,11 +166,15 @@ class ApplicationEntity:
             setattr(association, name, value)
         self._refresh()
 
-    # What it admits -----------------------------------------------------------------------------------------------------
+    # What it admits
+    # -----------------------------------------------------------------------------------------------------
 
     @property
     def maximum_associations(self) -> int:
-        """Associations that its servers serve at the same time; default 10. One more is rejected (transient, local limit)."""
+        """Associations that its servers serve at the same time; default 10.
+
+        One more is rejected (transient, local limit).
+        """
         return self._maximum_associations
 
     @maximum_associations.setter
@@ -218,7 +226,9 @@ class ApplicationEntity:
 
     @property
     def asynchronous_operations(self) -> tuple[int, int]:
-        """(invoked, performed) operations at the same time that are negotiated; default (1, 1): nothing is negotiated."""
+        """(invoked, performed) operations at the same time that are negotiated; default (1, 1): nothing is
+        negotiated.
+        """
         return self._operations
 
     @asynchronous_operations.setter
@@ -234,7 +244,8 @@ class ApplicationEntity:
         for server in self._servers:
             server._refresh()
 
-    # Presentation contexts ----------------------------------------------------------------------------------------------
+    # Presentation contexts
+    # ----------------------------------------------------------------------------------------------
 
     @property
     def requested_contexts(self) -> list[PresentationContext]:
@@ -259,9 +270,7 @@ class ApplicationEntity:
                 str(context.abstract_syntax), list(context.transfer_syntax), context.scu_role, context.scp_role
             )
 
-    def add_requested_context(
-        self, abstract_syntax: str, transfer_syntax: str | Sequence[str] | None = None
-    ) -> None:
+    def add_requested_context(self, abstract_syntax: str, transfer_syntax: str | Sequence[str] | None = None) -> None:
         """Adds one context to propose; the same abstract syntax again is one more context.
 
         `transfer_syntax` is one or several UIDs, default `DEFAULT_TRANSFER_SYNTAXES`. Raises ValueError for the 129th.
@@ -279,7 +288,8 @@ class ApplicationEntity:
     ) -> None:
         """Adds what it supports; the same abstract syntax again adds transfer syntaxes and sets the roles anew.
 
-        A role is False (refused), True (accepted where the requestor proposes it) or None (not negotiated). Raises TypeError for
+        A role is False (refused), True (accepted where the requestor proposes it) or None (not negotiated). Raises
+        TypeError for
         another role.
         """
         for role in (scu_role, scp_role):
@@ -311,7 +321,8 @@ class ApplicationEntity:
         if context is not None and not _keep_without(context, transfer_syntax):
             del self._supported[uid]
 
-    # As an acceptor -----------------------------------------------------------------------------------------------------
+    # As an acceptor
+    # -----------------------------------------------------------------------------------------------------
 
     def start_server(
         self,
@@ -327,7 +338,7 @@ class ApplicationEntity:
 
         Args:
             address: (host, port), or (host, port, flowinfo, scope_id) for IPv6; port 0 takes a free one.
-            block: serve until `shutdown` is called from another thread (or Ctrl-C); otherwise return the running server.
+            block: serve until `shutdown` is called from another thread (or Ctrl-C); otherwise return the server.
             ssl_context: not supported yet.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
             ae_title: default the AE's own.
@@ -335,7 +346,8 @@ class ApplicationEntity:
             store_to: a folder in which each received object is written as `<SOP Instance UID>.dcm`, without Python; a
                 handler of EVT_C_STORE, if bound, is told afterwards and gives the status.
 
-        Raises ValueError without supported contexts, or for a context that refuses both roles; OSError where the address cannot
+        Raises ValueError without supported contexts, or for a context that refuses both roles; OSError where the
+        address cannot
         be bound.
         """
         title = self._ae_title if ae_title is None else validate_ae_title(ae_title, "the AE title")
@@ -364,7 +376,8 @@ class ApplicationEntity:
         with self._lock:
             self._servers = [server for server in self._servers if server is not stopped]
 
-    # As a requestor -----------------------------------------------------------------------------------------------------
+    # As a requestor
+    # -----------------------------------------------------------------------------------------------------
 
     def associate(
         self,
@@ -379,7 +392,8 @@ class ApplicationEntity:
         evt_handlers: Handlers | None = None,
         store_to: str | Path | None = None,
     ) -> Association:
-        """Opens an association; always returns one: established, rejected or aborted (an unreachable peer is "aborted").
+        """Opens an association; always returns one: established, rejected or aborted (an unreachable peer is
+        "aborted").
 
         Args:
             addr: host name or address of the peer; (address, flowinfo, scope_id) for IPv6.
@@ -402,7 +416,8 @@ class ApplicationEntity:
     def connect(self, addr: str | tuple[str, int, int], port: int, **options: Any) -> Association:
         """As `associate`, but raises where no association comes about.
 
-        Raises AssociationRejected (with result, source and reason), AssociationAborted, AssociationTimeout, or PeerUnreachable.
+        Raises AssociationRejected (with result, source and reason), AssociationAborted, AssociationTimeout, or
+        PeerUnreachable.
         """
         association, cause = self._associate(addr, port, **options)
         if association.is_established:
@@ -492,7 +507,8 @@ class ApplicationEntity:
             items.append(("async_ops", *self._operations))
         return items + given
 
-    # Everything that is open --------------------------------------------------------------------------------------------
+    # Everything that is open
+    # --------------------------------------------------------------------------------------------
 
     @property
     def active_associations(self) -> list[Association]:
@@ -535,8 +551,8 @@ class ApplicationEntity:
             *([f"  Require calling AE title: {required}"] if required else []),
             f"  Associations: {len(active)}/{self._maximum_associations}",
             *(
-                f"    Peer: {association.requestor.ae_title} on {association.requestor.address}:{association.requestor.port}"
-                for association in active
+                f"    Peer: {peer.ae_title} on {peer.address}:{peer.port}"
+                for peer in (association.requestor for association in active)
             ),
         ]
         return "\n".join(rows)
@@ -608,5 +624,3 @@ def _bind_address(value: Any) -> tuple[str, int] | None:
     ):
         return value[0], value[1]
     raise TypeError(f"the address to bind is (str, int) or (str, int, int, int), not {value!r}")
-
-

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from . import _core, evt, negotiation, requests, services
+from . import _config, _core, evt, negotiation, requests, services
 from .events import EventType, HandlerTable
 from .presentation import PresentationContext
 from .request import ContextTuple
@@ -56,10 +56,12 @@ def core_timeout(value: float | None) -> float | None:
 class Association:
     """An association with a peer AE.
 
-    Made by `AE.associate`, `AE.connect`, or by a server for each peer that it accepts. As a context manager it is released at the end of
+    Made by `AE.associate`, `AE.connect`, or by a server for each peer that it accepts. As a context manager it is
+    released at the end of
     the block, and aborted where the block raises.
 
-    Requests may be sent from any thread; one is in progress at a time, the others wait. A request from the thread that runs a handler of
+    Requests may be sent from any thread; one is in progress at a time, the others wait. A request from the thread
+    that runs a handler of
     this very association raises RuntimeError: it could never be answered.
     """
 
@@ -92,7 +94,8 @@ class Association:
         self._told: set[str] = set()
         self._tell_lock = threading.Lock()
 
-    # The core's connection ----------------------------------------------------------------------------------------------
+    # The core's connection
+    # ----------------------------------------------------------------------------------------------
 
     def _attach(self, connection: _core.Connection) -> None:
         """Takes over a connection whose A-ASSOCIATE-RQ has been sent or received."""
@@ -168,7 +171,8 @@ class Association:
         end = None if self._connection is None else self._connection.end
         return "" if end is None else " ".join(filter(None, (end[0], end[4])))
 
-    # State --------------------------------------------------------------------------------------------------------------
+    # State
+    # --------------------------------------------------------------------------------------------------------------
 
     @property
     def is_requestor(self) -> bool:
@@ -243,10 +247,16 @@ class Association:
             self._connection.set_timeouts(core_timeout(self._acse_timeout), core_timeout(self._network_timeout))
 
     @property
+    def _takes_any_storage(self) -> bool:
+        """Whether a context for a class that nobody registered is one for storage."""
+        return self.is_acceptor and _config.UNRESTRICTED_STORAGE_SERVICE
+
+    @property
     def _core_dimse_timeout(self) -> float | None:
         return core_timeout(self.dimse_timeout)
 
-    # Handlers -----------------------------------------------------------------------------------------------------------
+    # Handlers
+    # -----------------------------------------------------------------------------------------------------------
 
     def bind(self, event: EventType, handler: Callable[..., Any], args: list[Any] | None = None) -> None:
         """Binds a handler to an event of this association."""
@@ -307,10 +317,13 @@ class Association:
                 if message is not None:
                     connection.request_done()
 
-    # Ending -------------------------------------------------------------------------------------------------------------
+    # Ending
+    # -------------------------------------------------------------------------------------------------------------
 
     def release(self) -> None:
-        """Releases the association. Nothing where it is over already; aborted where the peer does not confirm in time."""
+        """Releases the association. Nothing where it is over already; aborted where the peer does not confirm in
+        time.
+        """
         connection = self._connection
         if connection is None or connection.end is not None:
             return
@@ -360,7 +373,8 @@ class Association:
         state = "established" if self.is_established else self._ending() or "not established"
         return f"<Association {self.mode}: {self._name[4:]}, {state}>"
 
-    # Requests -----------------------------------------------------------------------------------------------------------
+    # Requests
+    # -----------------------------------------------------------------------------------------------------------
 
     def _get_contexts(self, sop_class: str, role: Literal["scu", "scp"] | None = "scu") -> list[PresentationContext]:
         """The accepted contexts of a SOP class in which this side has the role.
@@ -400,7 +414,8 @@ class Association:
 
         `msg_id` is the Message ID, None for the next free one.
 
-        Raises RuntimeError where the association is not established, ValueError without an accepted Verification context.
+        Raises RuntimeError where the association is not established, ValueError without an accepted Verification
+        context.
         """
         return requests.c_echo(self, msg_id)
 
@@ -414,10 +429,12 @@ class Association:
     ) -> Dataset:
         """Sends one object: a Dataset, the path of a DICOM file, or the bytes of one.
 
-        A file whose transfer syntax was accepted is streamed as it is, without being decoded. Returns the status, an empty Dataset where
+        A file whose transfer syntax was accepted is streamed as it is, without being decoded. Returns the status, an
+        empty Dataset where
         no valid answer came.
 
-        Raises RuntimeError (not established), AttributeError (no SOP Class UID, SOP Instance UID or transfer syntax), ValueError (bad
+        Raises RuntimeError (not established), AttributeError (no SOP Class UID, SOP Instance UID or transfer syntax),
+        ValueError (bad
         priority, no fitting context, not encodable, no DICOM file), OSError (file).
         """
         return requests.c_store(self, dataset, msg_id, priority, originator_aet, originator_id)
@@ -429,14 +446,22 @@ class Association:
 
         Leaving the loop early cancels the query. After an abort or time-out the last item is (empty Dataset, None).
 
-        Raises, at the first step: RuntimeError (not established), ValueError (no fitting context, identifier not encodable).
+        Raises, at the first step: RuntimeError (not established), ValueError (no fitting context, identifier not
+        encodable).
         """
         return requests.c_find(self, dataset, query_model, msg_id, priority)
 
     def find(
-        self, dataset: Dataset | bytes, query_model: str, raw: bool = False, msg_id: int | None = None, priority: int = 2
+        self,
+        dataset: Dataset | bytes,
+        query_model: str,
+        raw: bool = False,
+        msg_id: int | None = None,
+        priority: int = 2,
     ) -> Iterator[tuple[Any, Any]]:
-        """As `send_c_find`; with `raw`, identifiers are encoded bytes on the way in and out, and statuses plain integers."""
+        """As `send_c_find`; with `raw`, identifiers are encoded bytes on the way in and out, and statuses plain
+        integers.
+        """
         return requests.c_find(self, dataset, query_model, msg_id, priority, raw=raw)
 
     def send_c_move(
@@ -449,7 +474,8 @@ class Association:
     ) -> Iterator[tuple[Dataset, Dataset | None]]:
         """Asks the peer to send what matches to the AE `move_aet`; yields (status, identifier) for each response.
 
-        Statuses carry the numbers of remaining, completed, failed and warning sub-operations. Otherwise as `send_c_find`.
+        Statuses carry the numbers of remaining, completed, failed and warning sub-operations. Otherwise as
+        `send_c_find`.
         """
         return requests.c_move(self, dataset, move_aet, query_model, msg_id, priority)
 
@@ -458,14 +484,13 @@ class Association:
     ) -> Iterator[tuple[Dataset, Dataset | None]]:
         """Asks the peer to send what matches over this association; yields (status, identifier) for each response.
 
-        The objects go to the handler of EVT_C_STORE, or into the folder given as `store_to`; their contexts need the SCP role, see
+        The objects go to the handler of EVT_C_STORE, or into the folder given as `store_to`; their contexts need the
+        SCP role, see
         `build_role`. Otherwise as `send_c_find`.
         """
         return requests.c_get(self, dataset, query_model, msg_id, priority)
 
-    def send_c_cancel(
-        self, msg_id: int, context_id: int | None = None, query_model: str | None = None
-    ) -> None:
+    def send_c_cancel(self, msg_id: int, context_id: int | None = None, query_model: str | None = None) -> None:
         """Asks the peer to end the C-FIND, C-MOVE or C-GET with this Message ID.
 
         Raises ValueError where neither the context nor the query model is given, RuntimeError where not established.

@@ -51,4 +51,3 @@ def encode_dataset(dataset: Dataset, transfer_syntax: str) -> bytes:
         # PS3.5 A.5: padded to an even length.
         encoded += b"\0" * (len(encoded) % 2)
     return encoded
-

@@ -9,7 +9,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
@@ -123,15 +125,14 @@ class Event:
         request = self._need(EVT_C_STORE)
         if request.dataset_path is not None and "dataset" not in self._decoded:
             # A file in which the dataset begins behind its own file meta group.
-            from pydicom import dcmread
-
-            read = dcmread(request.dataset_path)
-            self._decoded["dataset"] = read
+            self._decoded["dataset"] = dcmread(request.dataset_path)
         return self._decode()
 
     @property
     def file_meta(self) -> FileMetaDataset:
-        """A file meta group for the received object (EVT_C_STORE): class, instance and transfer syntax from the request."""
+        """A file meta group for the received object (EVT_C_STORE): class, instance and transfer syntax from the
+        request.
+        """
         request = self._need(EVT_C_STORE)
         meta = FileMetaDataset()
         meta.FileMetaInformationGroupLength = 0
@@ -158,9 +159,7 @@ class Event:
         data: bytes = request.dataset_bytes() or b""
         if not include_meta:
             return data
-        from io import BytesIO
-
-        buffer = BytesIO()
+        buffer = DicomBytesIO()
         buffer.write(b"\0" * 128 + b"DICM")
         write_file_meta_info(buffer, self.file_meta)
         return buffer.getvalue() + data

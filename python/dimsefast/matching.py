@@ -14,7 +14,7 @@ from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
-from . import sop_class
+from . import _sop_class_data as data
 from ._core import Key
 from .errors import MatchError
 
@@ -25,7 +25,12 @@ T = TypeVar("T", Dataset, str, Path, Candidate)
 _IDENTIFIER_DOES_NOT_MATCH = 0xA900
 
 #: The unique key of each level, top first, by information model.
-_PATIENT = (("PATIENT", "PatientID"), ("STUDY", "StudyInstanceUID"), ("SERIES", "SeriesInstanceUID"), ("IMAGE", "SOPInstanceUID"))
+_PATIENT = (
+    ("PATIENT", "PatientID"),
+    ("STUDY", "StudyInstanceUID"),
+    ("SERIES", "SeriesInstanceUID"),
+    ("IMAGE", "SOPInstanceUID"),
+)
 _LEVELS: dict[str, tuple[tuple[str, str], ...]] = {
     "PatientRoot": _PATIENT,
     "StudyRoot": _PATIENT[1:],
@@ -38,7 +43,7 @@ _NOT_KEYS = {"QueryRetrieveLevel", "SpecificCharacterSet", "TimezoneOffsetFromUT
 
 def _information_model(uid: str) -> str | None:
     """PatientRoot, StudyRoot or PatientStudyOnly; None for a model without levels."""
-    keywords = (keyword for keyword, known in sop_class.data.QUERY_RETRIEVE.items() if known == str(uid))
+    keywords = (keyword for keyword, known in data.QUERY_RETRIEVE.items() if known == str(uid))
     keyword = next(keywords, "")
     if not keyword.endswith(("Find", "Move", "Get")):
         return None
@@ -117,7 +122,8 @@ class _Keys:
 class Matcher:
     """A query, compiled once: says which datasets match, and what the response for each is.
 
-    Universal, single value, list of UID, wild card, range (DA, TM, DT, partial precision and UTC offsets included) and sequence matching;
+    Universal, single value, list of UID, wild card, range (DA, TM, DT, partial precision and UTC offsets included)
+    and sequence matching;
     names without regard to case, each component group for itself. Matching is that of the Rust core, key by key.
 
     Args:

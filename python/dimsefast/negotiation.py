@@ -401,7 +401,7 @@ _KINDS = {
 def from_item(item: tuple[Any, ...]) -> Any:
     """The item for a tuple of the core. What a peer sent is taken as it is, conformant or not."""
     kind, *values = item
-    made = _KINDS[kind]()
+    made: Any = _KINDS[kind]()
     private = [name for name in vars(made) if name.startswith("_")]
     for name, value in zip(private, values, strict=False):
         setattr(made, name, UID(value) if name in ("_uid", "_service") else value)

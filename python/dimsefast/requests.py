@@ -15,6 +15,7 @@ from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
 from . import _core
+from ._validators import validate_ae_title
 from .dataset import decode_dataset, encode_dataset
 from .request import COMMAND_ELEMENTS, command_elements
 from .status import StatusDataset
@@ -105,7 +106,8 @@ def status_from(message: _core.Message) -> StatusDataset:
     code = message.status
     if code is None:
         return StatusDataset()
-    # Group length, SOP class, command field, Message ID, dataset type, status, and in C-STORE the instance: nothing optional.
+    # Group length, SOP class, command field, Message ID, dataset type, status, and in C-STORE the instance: nothing
+    # optional.
     if message.element_count <= 6:
         return StatusDataset._make(code, ())
     found = command_elements(message)
@@ -160,7 +162,8 @@ class StoreObject(NamedTuple):
 def store_object(source: Dataset | str | Path | bytes) -> StoreObject:
     """Finds out what an object is, from as little of it as possible.
 
-    Raises AttributeError where the class, instance or transfer syntax is missing, ValueError for what is no DICOM file, OSError.
+    Raises AttributeError where the class, instance or transfer syntax is missing, ValueError for what is no DICOM
+    file, OSError.
     """
     if isinstance(source, Dataset):
         return _from_dataset(source)
@@ -218,7 +221,8 @@ def fitting_context(association: Association, item: StoreObject) -> Fitting:
             return Fitting(by_syntax[syntax], syntax)
     accepted = ", ".join(UID(syntax).name for syntax in by_syntax)
     raise ValueError(
-        f"{association._name} did not accept the transfer syntax {UID(own).name!r} for {UID(item.sop_class).name!r}, only: {accepted}"
+        f"{association._name} did not accept the transfer syntax {UID(own).name!r} "
+        f"for {UID(item.sop_class).name!r}, only: {accepted}"
     )
 
 
@@ -294,10 +298,8 @@ def c_move(
     association: Association, identifier: Dataset, move_aet: str, model: str, msg_id: int | None, priority: int
 ) -> Iterator[tuple[Dataset, Dataset | None]]:
     """See `Association.send_c_move`."""
-    from ._validators import validate_ae_title
-
     destination = validate_ae_title(move_aet, "the move destination")
-    elements = [(0x0600, destination)]
+    elements: list[tuple[int, str | int]] = [(0x0600, destination)]
     return _iterate(association, C_MOVE_RQ, identifier, model, msg_id, priority, elements, False)
 
 
@@ -456,5 +458,3 @@ def c_cancel(association: Association, msg_id: int, context_id: int | None, quer
         connection.send_request(context_id, C_CANCEL_RQ, msg_id, [], None, association._core_dimse_timeout)
     except (TimeoutError, ConnectionAbortedError):
         connection.abort()
-
-

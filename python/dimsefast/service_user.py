@@ -109,14 +109,14 @@ class ServiceUser:
     def role_selection(self) -> dict[UID, Any]:
         """SCP/SCU role selection items by SOP class."""
         kind = negotiation.SCP_SCU_RoleSelectionNegotiation
-        return {item.sop_class_uid: item for item in self._items if isinstance(item, kind)}
+        return {UID(item.sop_class_uid or ""): item for item in self._items if isinstance(item, kind)}
 
     @property
     def sop_class_extended(self) -> dict[UID, bytes]:
         """Service class application information by SOP class."""
         kind = negotiation.SOPClassExtendedNegotiation
         return {
-            item.sop_class_uid: item.service_class_application_information
+            UID(item.sop_class_uid or ""): item.service_class_application_information or b""
             for item in self._items
             if isinstance(item, kind)
         }
@@ -125,7 +125,7 @@ class ServiceUser:
     def sop_class_common_extended(self) -> dict[UID, Any]:
         """SOP class common extended negotiation items by SOP class."""
         kind = negotiation.SOPClassCommonExtendedNegotiation
-        return {item.sop_class_uid: item for item in self._items if isinstance(item, kind)}
+        return {UID(item.sop_class_uid or ""): item for item in self._items if isinstance(item, kind)}
 
     @property
     def accepted_common_extended(self) -> dict[UID, tuple[UID, list[UID]]]:
@@ -148,7 +148,9 @@ class ServiceUser:
         return [item for item in self._items if not isinstance(item, plain)]
 
     def get_contexts(self, cx_type: str) -> list[PresentationContext]:
-        """Contexts of one kind: "requested", "supported", or "pcdrl" (the acceptor's results, rejected ones included)."""
+        """Contexts of one kind: "requested", "supported", or "pcdrl" (the acceptor's results, rejected ones
+        included).
+        """
         if cx_type == "requested":
             return list(self.requested_contexts)
         if cx_type == "supported":

@@ -42,9 +42,7 @@ _GROUPS: tuple[tuple[dict[str, str], type[ServiceClass]], ...] = (
     (data.UNIFIED_PROCEDURE_STEP, scn.UnifiedProcedureStepServiceClass),
 )
 
-_SERVICES: dict[str, type[ServiceClass]] = {
-    uid: service for group, service in _GROUPS for uid in group.values()
-} | {
+_SERVICES: dict[str, type[ServiceClass]] = {uid: service for group, service in _GROUPS for uid in group.values()} | {
     "1.2.840.10008.4.2": sc.StorageServiceClass,
     "1.2.840.10008.5.1.4.34.6": scn.UnifiedProcedureStepServiceClass,
 }
@@ -73,9 +71,7 @@ def uid_to_sop_class(uid: str) -> SOPClass:
     return SOPClass(str(uid))
 
 
-def register_uid(
-    uid: str, keyword: str, service_class: type[ServiceClass], dimse_msg_type: str | None = None
-) -> None:
+def register_uid(uid: str, keyword: str, service_class: type[ServiceClass], dimse_msg_type: str | None = None) -> None:
     """Registers a private SOP class, which is then `sop_class.<keyword>`.
 
     Args:

@@ -16,13 +16,22 @@ STATUS_UNKNOWN = "Unknown"
 
 #: The codes of PS3.7 Annex C that mean failure; those of the service classes are ranges.
 _GENERAL_FAILURES = frozenset(
-    {*range(0x0105, 0x0107), *range(0x0110, 0x0116), *range(0x0117, 0x011A), *range(0x0120, 0x0125), *range(0x0210, 0x0214)}
+    {
+        *range(0x0105, 0x0107),
+        *range(0x0110, 0x0116),
+        *range(0x0117, 0x011A),
+        *range(0x0120, 0x0125),
+        *range(0x0210, 0x0214),
+    }
 )
 _GENERAL_WARNINGS = frozenset({0x0001, 0x0107, 0x0116})
 
 
 def code_to_category(code: int) -> str:
-    """Success, Pending, Cancel, Warning, Failure or Unknown, over all services. Raises ValueError for a negative code."""
+    """Success, Pending, Cancel, Warning, Failure or Unknown, over all services.
+
+    Raises ValueError for a negative code.
+    """
     if not isinstance(code, int) or code < 0:
         raise ValueError(f"a status code is a non-negative int, not {code!r}")
     if code == 0x0000:

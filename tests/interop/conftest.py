@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 import pytest
 from conftest import wait_until
+from dimsefast import AE, evt, presentation
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
-
-from dimsefast import AE, evt, presentation
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 import provider as example
@@ -198,13 +197,13 @@ class Provider:
             (evt.EVT_C_GET, example.sub_operations, [self.holdings]),
             (evt.EVT_C_MOVE, example.on_move, [self.holdings, self.destinations]),
         ]
-        self.server: Any = self.ae.start_server(
-            ("127.0.0.1", 0), block=False, evt_handlers=handlers, store_to=folder
-        )
+        self.server: Any = self.ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, store_to=folder)
         self.port: int = self.server.port
 
     def stored(self, original: Sample) -> Path:
-        return self.folder / f"{dcmread(original.path, stop_before_pixels=True).file_meta.MediaStorageSOPInstanceUID}.dcm"
+        return (
+            self.folder / f"{dcmread(original.path, stop_before_pixels=True).file_meta.MediaStorageSOPInstanceUID}.dcm"
+        )
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from pydicom import Dataset, dcmread
-
 from dimsefast import AE, build_context, build_role, sop_class
+from pydicom import Dataset, dcmread
 
 from .conftest import SAMPLES, Background, Provider, Sample, call, encoded, equal, free_port, query, same
 
@@ -65,7 +64,9 @@ def test_storescu(empty: Callable[..., Provider], samples: dict[str, Sample], fa
 
 
 @pytest.mark.parametrize("size", [8, 11, 128, 4096, 0])
-def test_storescu_into_small_and_unlimited_pdus(empty: Callable[..., Provider], samples: dict[str, Sample], size: int) -> None:
+def test_storescu_into_small_and_unlimited_pdus(
+    empty: Callable[..., Provider], samples: dict[str, Sample], size: int
+) -> None:
     # DCMTK does not send into less than 4096: it must be told so, not hang.
     provider, found = empty(size), samples["explicit"]
     output = call("storescu", "-v", "-xe", "-aec", "PROVIDER", "127.0.0.1", provider.port, found.path, check=False)
@@ -85,7 +86,16 @@ def test_storescu_with_its_own_pdu_size(empty: Callable[..., Provider], samples:
 @pytest.mark.parametrize("size", PDU_SIZES)
 def test_findscu(filled: Provider, tmp_path: Path, samples: dict[str, Sample], size: int) -> None:
     study = dcmread(samples["explicit"].path).StudyInstanceUID
-    keys = ["-k", "QueryRetrieveLevel=STUDY", "-k", "PatientID=1CT1", "-k", f"StudyInstanceUID={study}", "-k", "StudyDate"]
+    keys = [
+        "-k",
+        "QueryRetrieveLevel=STUDY",
+        "-k",
+        "PatientID=1CT1",
+        "-k",
+        f"StudyInstanceUID={study}",
+        "-k",
+        "StudyDate",
+    ]
     call("findscu", "-P", "-pdu", size, "-X", "-od", tmp_path, *keys, "127.0.0.1", filled.port)
     (response,) = tmp_path.glob("rsp*")
     found = dcmread(response)
@@ -95,10 +105,23 @@ def test_findscu(filled: Provider, tmp_path: Path, samples: dict[str, Sample], s
 
 
 def test_findscu_with_a_wild_card_and_a_wrong_level(filled: Provider) -> None:
-    output = call("findscu", "-v", "-P", "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientName=Comp*", "127.0.0.1", filled.port)
+    output = call(
+        "findscu", "-v", "-P", "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientName=Comp*", "127.0.0.1", filled.port
+    )
     assert len(re.findall(r"Find Response: \d+ \(Pending\)|Pending", output)) >= 1
     assert "CompressedSamples^CT1" in output
-    output = call("findscu", "-v", "-P", "-k", "QueryRetrieveLevel=SERIES", "-k", "SeriesInstanceUID", "127.0.0.1", filled.port, check=False)
+    output = call(
+        "findscu",
+        "-v",
+        "-P",
+        "-k",
+        "QueryRetrieveLevel=SERIES",
+        "-k",
+        "SeriesInstanceUID",
+        "127.0.0.1",
+        filled.port,
+        check=False,
+    )
     assert "0xa900" in output.lower() or "IdentifierDoesNotMatchSOPClass" in output or "DoesNotMatch" in output, output
 
 
@@ -150,7 +173,9 @@ def test_getscu(filled: Provider, tmp_path: Path, samples: dict[str, Sample], si
 @pytest.fixture(scope="module")
 def storescp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, Path]]:
     folder, port = tmp_path_factory.mktemp("storescp"), free_port()
-    peer = Background(port, "storescp", "+xa", "+B", "-od", folder, port, log=tmp_path_factory.mktemp("log") / "storescp")
+    peer = Background(
+        port, "storescp", "+xa", "+B", "-od", folder, port, log=tmp_path_factory.mktemp("log") / "storescp"
+    )
     yield port, folder
     peer.stop()
 
@@ -234,7 +259,10 @@ def test_dcmqrscp_echo(dcmqrscp: tuple[int, int, int]) -> None:
 def test_dcmqrscp_find(dcmqrscp: tuple[int, int, int], samples: dict[str, Sample], max_pdu: int) -> None:
     with archive(dcmqrscp[0], FIND, STUDY_FIND, max_pdu=max_pdu) as assoc:
         responses = list(assoc.send_c_find(query(PatientID="*", PatientName=""), FIND))
-        assert {i.PatientID for _, i in responses if i is not None} == {samples["explicit"].patient_id, samples["implicit"].patient_id}
+        assert {i.PatientID for _, i in responses if i is not None} == {
+            samples["explicit"].patient_id,
+            samples["implicit"].patient_id,
+        }
         assert responses[-1][0].Status == 0x0000
         studies = list(assoc.send_c_find(query("STUDY", PatientID="1CT1", StudyInstanceUID=""), STUDY_FIND))
         assert len(studies) == 2
@@ -263,7 +291,9 @@ def test_dcmqrscp_move_to_ourselves(dcmqrscp: tuple[int, int, int], tmp_path: Pa
         assert equal(copy, found)
 
 
-def test_dcmqrscp_move_to_a_third_ae(dcmqrscp: tuple[int, int, int], tmp_path: Path, samples: dict[str, Sample]) -> None:
+def test_dcmqrscp_move_to_a_third_ae(
+    dcmqrscp: tuple[int, int, int], tmp_path: Path, samples: dict[str, Sample]
+) -> None:
     port, _, third = dcmqrscp
     folder = tmp_path / "objects"
     folder.mkdir()

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 
 import pytest
 from conftest import wait_until
-from pydicom import dcmread
-
 from dimsefast import AE, build_context, build_role, sop_class
+from pydicom import dcmread
 
 from .conftest import Background, Provider, Sample, equal, free_port, query
 
@@ -104,9 +103,7 @@ def test_echo(orthanc: Orthanc, max_pdu: int) -> None:
 def test_store(orthanc: Orthanc, samples: dict[str, Sample], family: str, tmp_path: Path) -> None:
     found = samples[family]
     stored(orthanc, found)
-    (instance,) = orthanc.rest(
-        "/tools/find", {"Level": "Instance", "Query": {"SOPInstanceUID": found.sop_instance}}
-    )
+    (instance,) = orthanc.rest("/tools/find", {"Level": "Instance", "Query": {"SOPInstanceUID": found.sop_instance}})
     copy = tmp_path / "copy.dcm"
     with urllib.request.urlopen(f"http://127.0.0.1:{orthanc.http}/instances/{instance}/file", timeout=30) as answer:
         copy.write_bytes(answer.read())
@@ -187,7 +184,9 @@ def test_orthanc_queries_and_retrieves(orthanc: Orthanc, samples: dict[str, Samp
             urllib.request.Request(f"http://127.0.0.1:{orthanc.http}/instances/{instance}", method="DELETE"), timeout=30
         ).close()
     study = str(dcmread(found.path).StudyInstanceUID)
-    answer = orthanc.rest("/modalities/ours/query", {"Level": "Study", "Query": {"StudyInstanceUID": study, "PatientID": "1CT1"}})
+    answer = orthanc.rest(
+        "/modalities/ours/query", {"Level": "Study", "Query": {"StudyInstanceUID": study, "PatientID": "1CT1"}}
+    )
     answers = orthanc.rest(f"/queries/{answer['ID']}/answers")
     assert len(answers) == 1
     orthanc.rest(f"/queries/{answer['ID']}/answers/0/retrieve", b"ORTHANC")

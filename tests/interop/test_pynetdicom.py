@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset, dcmread
-
 from dimsefast import AE, build_context, build_role, sop_class
+from pydicom import Dataset, dcmread
 
 from .conftest import REQUIRED, SAMPLES, Provider, Sample, encoded, free_port, query, same
 
@@ -17,8 +16,8 @@ if REQUIRED:
     import pynetdicom
 else:
     pynetdicom = pytest.importorskip("pynetdicom", reason="pynetdicom is not installed: make peers")
-from pynetdicom import evt as theirs  # noqa: E402
-from pynetdicom import ALL_TRANSFER_SYNTAXES  # noqa: E402
+from pynetdicom import ALL_TRANSFER_SYNTAXES
+from pynetdicom import evt as theirs
 
 FIND = sop_class.PatientRootQueryRetrieveInformationModelFind
 MOVE = sop_class.PatientRootQueryRetrieveInformationModelMove
@@ -127,12 +126,12 @@ def test_our_cancel(their_provider: Any) -> None:
     provider = their_provider()
     provider.endless = True
     with ours(provider.port, FIND) as assoc:
-        seen = 0
+        statuses = []
         for status, _ in assoc.send_c_find(query(PatientID="*"), FIND, msg_id=4):
-            seen += 1
-            if seen == 2:
+            statuses.append(status.Status)
+            if len(statuses) == 2:
                 assoc.send_c_cancel(4, query_model=FIND)
-        assert status.Status == 0xFE00
+        assert statuses[-1] == 0xFE00
         provider.endless = False
         assert final(assoc.send_c_find(query(PatientID="*"), FIND)).Status == 0
 

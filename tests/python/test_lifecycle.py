@@ -1,4 +1,6 @@
-"""Associations from beginning to end: negotiation, refusal, time-outs, abort and release from anywhere, events, limits."""
+"""Associations from beginning to end: negotiation, refusal, time-outs, abort and release from anywhere, events,
+limits.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,6 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from test_services import CT, FIND, GET, connect, provider, query
-
 from dimsefast import (
     AE,
     AssociationAborted,
@@ -26,6 +26,7 @@ from dimsefast import (
 )
 from dimsefast.pdu_primitives import SOPClassExtendedNegotiation, UserIdentityNegotiation
 from dimsefast.sop_class import CTImageStorage, Verification
+from test_services import CT, FIND, GET, connect, provider, query
 
 ECHO = [build_context(Verification)]
 
@@ -64,7 +65,12 @@ def raw_listener(*answers: bytes, close: bool = False) -> Iterator[int]:
 def test_state_before_during_and_after() -> None:
     with provider() as server:
         assoc = connect(server, Verification)
-        assert (assoc.is_established, assoc.is_released, assoc.is_aborted, assoc.is_rejected) == (True, False, False, False)
+        assert (assoc.is_established, assoc.is_released, assoc.is_aborted, assoc.is_rejected) == (
+            True,
+            False,
+            False,
+            False,
+        )
         assert assoc.requestor.ae_title == "REQUESTOR" and assoc.acceptor.ae_title == "PROVIDER"
         (acceptor,) = server.active_associations
         assert acceptor.is_acceptor and acceptor.requestor.ae_title == "REQUESTOR"
@@ -146,7 +152,13 @@ def test_bad_arguments() -> None:
     ae = AE()
     with pytest.raises(RuntimeError, match="presentation contexts"):
         ae.associate("127.0.0.1", 104)
-    for title, error in (("", ValueError), ("A" * 17, ValueError), ("A\\B", ValueError), (" ", ValueError), (5, TypeError)):
+    for title, error in (
+        ("", ValueError),
+        ("A" * 17, ValueError),
+        ("A\\B", ValueError),
+        (" ", ValueError),
+        (5, TypeError),
+    ):
         with pytest.raises(error):
             ae.associate("127.0.0.1", 104, contexts=ECHO, ae_title=title)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
@@ -184,9 +196,8 @@ def test_the_port_can_be_bound_again_at_once() -> None:
 
 
 def test_a_local_address_can_be_bound() -> None:
-    with provider() as server:
-        with connect(server, Verification, bind_address=("127.0.0.2", 0)) as assoc:
-            assert assoc.requestor.address == "127.0.0.2"
+    with provider() as server, connect(server, Verification, bind_address=("127.0.0.2", 0)) as assoc:
+        assert assoc.requestor.address == "127.0.0.2"
 
 
 # Limits
@@ -227,7 +238,10 @@ def test_a_silent_connection_is_closed_after_the_acse_timeout() -> None:
     ae = AE()
     ae.add_supported_context(Verification)
     ae.acse_timeout = 0.2
-    with ae.start_server(("127.0.0.1", 0), block=False) as server, socket.create_connection(("127.0.0.1", server.port)) as stream:
+    with (
+        ae.start_server(("127.0.0.1", 0), block=False) as server,
+        socket.create_connection(("127.0.0.1", server.port)) as stream,
+    ):
         stream.settimeout(10)
         assert stream.recv(1) == b""
 
@@ -349,7 +363,16 @@ def test_serving_blocks_until_shutdown() -> None:
 
 
 def test_each_event_once_on_each_side() -> None:
-    names = ("EVT_CONN_OPEN", "EVT_REQUESTED", "EVT_ACCEPTED", "EVT_ESTABLISHED", "EVT_RELEASED", "EVT_CONN_CLOSE", "EVT_ABORTED", "EVT_REJECTED")
+    names = (
+        "EVT_CONN_OPEN",
+        "EVT_REQUESTED",
+        "EVT_ACCEPTED",
+        "EVT_ESTABLISHED",
+        "EVT_RELEASED",
+        "EVT_CONN_CLOSE",
+        "EVT_ABORTED",
+        "EVT_REJECTED",
+    )
     told: dict[str, list[str]] = {"requestor": [], "acceptor": []}
 
     def tell(event: Any, side: str) -> None:
@@ -361,9 +384,18 @@ def test_each_event_once_on_each_side() -> None:
     with provider(*handlers("acceptor")) as server:
         connect(server, Verification, evt_handlers=handlers("requestor")).release()
         wait_until(lambda: not server.active_associations)
-        expected = ["EVT_CONN_OPEN", "EVT_REQUESTED", "EVT_ACCEPTED", "EVT_ESTABLISHED", "EVT_RELEASED", "EVT_CONN_CLOSE"]
+        expected = [
+            "EVT_CONN_OPEN",
+            "EVT_REQUESTED",
+            "EVT_ACCEPTED",
+            "EVT_ESTABLISHED",
+            "EVT_RELEASED",
+            "EVT_CONN_CLOSE",
+        ]
         assert told["acceptor"] == expected
-        assert [name for name in told["requestor"] if name != "EVT_REQUESTED"] == [n for n in expected if n != "EVT_REQUESTED"]
+        assert [name for name in told["requestor"] if name != "EVT_REQUESTED"] == [
+            n for n in expected if n != "EVT_REQUESTED"
+        ]
         for side in told.values():
             side.clear()
         connect(server, Verification, evt_handlers=handlers("requestor")).abort()
@@ -514,7 +546,11 @@ def test_get_handler_sees_objects_by_path(tmp_path: Any) -> None:
         yield 1
         yield 0xFF00, str(CT)
 
-    with provider((evt.EVT_C_GET, on_get)) as server:
-        with connect(server, GET, CTImageStorage, ext_neg=[build_role(CTImageStorage, scp_role=True)], store_to=tmp_path) as assoc:
-            *_, (status, _) = assoc.send_c_get(query(PatientID="1"), GET)
+    with (
+        provider((evt.EVT_C_GET, on_get)) as server,
+        connect(
+            server, GET, CTImageStorage, ext_neg=[build_role(CTImageStorage, scp_role=True)], store_to=tmp_path
+        ) as assoc,
+    ):
+        *_, (status, _) = assoc.send_c_get(query(PatientID="1"), GET)
     assert status.Status == 0

@@ -182,7 +182,8 @@ CALLS = {
 def test_ctrl_c_ends_each_blocking_call(call: str) -> None:
     script = f"""
         go_on = threading.Event()
-        server = provider((evt.EVT_C_ECHO, lambda event: go_on.wait(60)), (evt.EVT_C_FIND, lambda event: iter([go_on.wait(60)])))
+        server = provider((evt.EVT_C_ECHO, lambda event: go_on.wait(60)), (evt.EVT_C_FIND, lambda event:
+        iter([go_on.wait(60)])))
         silent = socket.create_server(("127.0.0.1", 0))
         ae = AE()
         ae.acse_timeout = ae.dimse_timeout = None
@@ -218,7 +219,10 @@ def test_ctrl_c_ends_each_blocking_call(call: str) -> None:
             assert assoc_to_silent.is_aborted
     """
     process = subprocess.Popen(
-        [sys.executable, "-c", PREAMBLE + textwrap.dedent(script)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-c", PREAMBLE + textwrap.dedent(script)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert process.stdout is not None and process.stdout.readline() == "ready\n"
@@ -256,7 +260,8 @@ def test_core_records_reach_logging_by_level() -> None:
         records = []
         class Keep(logging.Handler):
             def emit(self, record):
-                records.append((record.levelname, record.getMessage(), threading.current_thread() is threading.main_thread()))
+                records.append((record.levelname, record.getMessage(), threading.current_thread() is
+                threading.main_thread()))
         logger = logging.getLogger("dimsefast")
         logger.addHandler(Keep())
         logger.setLevel(LEVEL)

@@ -6,13 +6,9 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import dimsefast
 import pytest
 from conftest import wait_until
-from pydicom import Dataset, dcmread
-from pydicom.data import get_testdata_file
-from pydicom.uid import UID
-
-import dimsefast
 from dimsefast import AE, build_context, build_role, evt
 from dimsefast.sop_class import (
     CTImageStorage,
@@ -29,6 +25,9 @@ from dimsefast.sop_class import (
 from dimsefast.sop_class import (
     PatientRootQueryRetrieveInformationModelMove as MOVE,
 )
+from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
+from pydicom.uid import UID
 
 CT = Path(str(get_testdata_file("CT_small.dcm")))
 MR = Path(str(get_testdata_file("MR_small.dcm")))
@@ -48,7 +47,9 @@ def query(level: str = "PATIENT", **keys: Any) -> Dataset:
     return dataset
 
 
-def provider(*handlers: Any, contexts: Any = (Verification, CTImageStorage, MRImageStorage, FIND, MOVE, GET), **options: Any) -> Any:
+def provider(
+    *handlers: Any, contexts: Any = (Verification, CTImageStorage, MRImageStorage, FIND, MOVE, GET), **options: Any
+) -> Any:
     ae = AE("PROVIDER")
     for uid in contexts:
         roles = (True, True) if uid in (CTImageStorage, MRImageStorage) else (None, None)
@@ -101,7 +102,9 @@ def test_store_from_anything(how: str) -> None:
     received: list[Any] = []
 
     def on_store(event: Any) -> int:
-        received.append((event.dataset.PatientName, event.encoded_dataset(include_meta=False), event.context.transfer_syntax))
+        received.append(
+            (event.dataset.PatientName, event.encoded_dataset(include_meta=False), event.context.transfer_syntax)
+        )
         assert event.dataset is event.dataset
         assert event.file_meta.MediaStorageSOPInstanceUID == event.request.AffectedSOPInstanceUID
         return 0
@@ -116,7 +119,10 @@ def test_store_from_anything(how: str) -> None:
 
 
 def test_store_into_a_folder_keeps_every_byte_and_needs_no_handler(tmp_path: Path) -> None:
-    with provider(store_to=tmp_path) as server, connect(server, contexts=[build_context(CTImageStorage, [EXPLICIT])]) as assoc:
+    with (
+        provider(store_to=tmp_path) as server,
+        connect(server, contexts=[build_context(CTImageStorage, [EXPLICIT])]) as assoc,
+    ):
         assert assoc.send_c_store(CT).Status == 0x0000
         (written,) = tmp_path.iterdir()
     assert written.name == f"{dcmread(CT).SOPInstanceUID}.dcm"
@@ -323,7 +329,9 @@ def test_leaving_the_loop_cancels_and_the_next_request_sees_its_own_responses() 
             break
         unfinished = assoc.send_c_find(query(PatientID="many"), FIND)
         next(unfinished)
-        found = [identifier.PatientID for _, identifier in assoc.send_c_find(query(PatientID="one"), FIND) if identifier]
+        found = [
+            identifier.PatientID for _, identifier in assoc.send_c_find(query(PatientID="one"), FIND) if identifier
+        ]
         assert found == ["one"]
         wait_until(ended.is_set, "the end of the handler")
         assert assoc.is_established
@@ -444,7 +452,10 @@ def test_a_request_on_the_association_whose_handler_runs_is_an_error_at_once() -
         yield 1
         yield 0xFF00, CT
 
-    with provider((evt.EVT_C_GET, on_get)) as server, getter(server, evt_handlers=[(evt.EVT_C_STORE, on_store)]) as assoc:
+    with (
+        provider((evt.EVT_C_GET, on_get)) as server,
+        getter(server, evt_handlers=[(evt.EVT_C_STORE, on_store)]) as assoc,
+    ):
         list(assoc.send_c_get(query(PatientID="*"), GET))
     assert len(caught) == 1
 
@@ -467,10 +478,12 @@ def test_move_to_oneself_reports_after_each_object(tmp_path: Path) -> None:
         originators: list[Any] = []
         receiver.bind(
             evt.EVT_C_STORE,
-            lambda event: originators.append(
-                (event.request.MoveOriginatorApplicationEntityTitle, event.request.MoveOriginatorMessageID)
-            )
-            or 0,
+            lambda event: (
+                originators.append(
+                    (event.request.MoveOriginatorApplicationEntityTitle, event.request.MoveOriginatorMessageID)
+                )
+                or 0
+            ),
         )
         with provider(move_to(receiver.port, [CT, dcmread(MR)])) as server, connect(server, MOVE) as assoc:
             responses = list(assoc.send_c_move(query(PatientID="*"), "REQUESTOR", MOVE, msg_id=9))
@@ -481,12 +494,18 @@ def test_move_to_oneself_reports_after_each_object(tmp_path: Path) -> None:
         ]
         assert originators == [("REQUESTOR", 9), ("REQUESTOR", 9)]
         # CT is Explicit, MR is Explicit: each arrived in its own transfer syntax.
-        assert {path.read_bytes()[-64:] for path in tmp_path.iterdir()} == {CT.read_bytes()[-64:], MR.read_bytes()[-64:]}
+        assert {path.read_bytes()[-64:] for path in tmp_path.iterdir()} == {
+            CT.read_bytes()[-64:],
+            MR.read_bytes()[-64:],
+        }
         wait_until(lambda: not receiver.active_associations, "the release of the sub-association")
 
 
 def test_move_sends_one_class_in_several_transfer_syntaxes(tmp_path: Path) -> None:
-    files = [Path(str(get_testdata_file(name))) for name in ("MR_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "MR_small_implicit.dcm")]
+    files = [
+        Path(str(get_testdata_file(name)))
+        for name in ("MR_small.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "MR_small_implicit.dcm")
+    ]
     received: list[Any] = []
 
     def on_store(event: Any) -> int:
@@ -556,7 +575,10 @@ def test_cancel_ends_a_move_with_what_was_not_started(tmp_path: Path) -> None:
         assert go_on.wait(10)
         return 0
 
-    with provider((evt.EVT_C_STORE, on_store)) as receiver, provider(move_to(receiver.port, [CT, MR, CT, MR])) as server:
+    with (
+        provider((evt.EVT_C_STORE, on_store)) as receiver,
+        provider(move_to(receiver.port, [CT, MR, CT, MR])) as server,
+    ):
         with connect(server, MOVE) as assoc:
 
             def cancel() -> None:

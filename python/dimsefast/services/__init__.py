@@ -34,7 +34,10 @@ _PERFORMERS = {
 
 
 def perform(association: Association, message: Message) -> None:
-    """Performs one request and sends its responses. The association may end at any point; then nobody waits for them."""
+    """Performs one request and sends its responses.
+
+    The association may end at any point; then nobody waits for them.
+    """
     connection = association._connection
     assert connection is not None
     request = Request(message, association._context_tuple(message.context_id))

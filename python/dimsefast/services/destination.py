@@ -22,12 +22,16 @@ class Unreachable(Exception):
 class Destination:
     """Where a C-MOVE sends its objects.
 
-    One association is open at a time. It proposes what the handler named or, where it named nothing, what the objects so far need: one
-    context for each pair of SOP class and transfer syntax, because a context ends with one transfer syntax. An object that the open
+    One association is open at a time. It proposes what the handler named or, where it named nothing, what the objects
+    so far need: one
+    context for each pair of SOP class and transfer syntax, because a context ends with one transfer syntax. An object
+    that the open
     association has no context for is sent over another one that proposes it as well.
     """
 
-    def __init__(self, association: Association, request: Request, address: tuple[str, int], options: dict[str, Any]) -> None:
+    def __init__(
+        self, association: Association, request: Request, address: tuple[str, int], options: dict[str, Any]
+    ) -> None:
         self._parent = association
         self._address = address
         self._options = {"ae_title": request.MoveDestination, **options}

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from .. import evt
 from ..dataset import encode_dataset
 from ..events import Event
-from .statuses import report_failure, wire_status
+from .statuses import Element, report_failure, wire_status
 
 if TYPE_CHECKING:
     from ..association import Association
@@ -29,7 +29,8 @@ def find(association: Association, request: Request) -> None:
     timeout = association._core_dimse_timeout
     matches: Iterator[Any] | None = None
     try:
-        code, extra = SUCCESS, []
+        code = SUCCESS
+        extra: list[Element] = []
         try:
             matches = _matches(association, request)
             for code, extra, identifier in _pairs(matches):
@@ -69,7 +70,7 @@ def _matches(association: Association, request: Request) -> Iterator[Any]:
     return iter(handler(event, *args))
 
 
-def _pairs(matches: Iterator[Any]) -> Iterator[tuple[int, list[tuple[int, bytes | int]], Any]]:
+def _pairs(matches: Iterator[Any]) -> Iterator[tuple[int, list[Element], Any]]:
     """What the handler yields as (code, extra command elements, identifier)."""
     for item in matches:
         status, identifier = item if isinstance(item, tuple) and len(item) == 2 else (item, None)

@@ -13,7 +13,7 @@ from .. import evt
 from ..events import Event, EventType
 from ..requests import StoreObject, fitting_context, send_object, store_object
 from .destination import Destination, Unreachable
-from .statuses import comment, report_failure, wire_status
+from .statuses import Element, comment, report_failure, wire_status
 from .suboperations import (
     CANCELLED,
     PENDING,
@@ -58,7 +58,7 @@ Deliver = Callable[[StoreObject], int]
 class _Finished(Exception):
     """The operation ends here with this status."""
 
-    def __init__(self, status: int, extra: list[tuple[int, bytes | int]] | None = None) -> None:
+    def __init__(self, status: int, extra: list[Element] | None = None) -> None:
         super().__init__(status)
         self.status = status
         self.extra = extra or []
@@ -177,7 +177,9 @@ def _count(value: Any, status: int) -> int:
 
 
 def _address(value: Any) -> tuple[tuple[str, int] | None, dict[str, Any]]:
-    """The (host, port) that a handler yielded, None where it does not know the destination, and its `associate` keywords."""
+    """The (host, port) that a handler yielded, None where it does not know the destination, and its `associate`
+    keywords.
+    """
     if not isinstance(value, tuple) or len(value) not in (2, 3):
         LOGGER.error("a C-MOVE handler yields (address, port) first, not %r", value)
         raise _Finished(MOVE_BAD_DESTINATION)
@@ -224,7 +226,7 @@ def _end_early(
     request: Request,
     operations: SubOperations,
     code: int,
-    extra: list[tuple[int, bytes | int]],
+    extra: list[Element],
     yielded: Any,
 ) -> None:
     """The handler has said how it ends."""
@@ -241,7 +243,7 @@ def _finish(
     request: Request,
     operations: SubOperations,
     status: int,
-    extra: list[tuple[int, bytes | int]],
+    extra: list[Element],
     failed_instances: list[str],
 ) -> None:
     if status == CANCELLED and not failed_instances:

@@ -18,11 +18,14 @@ LOGGER = logging.getLogger("dimsefast.services")
 #: What the peer gets where a handler's status has no Status element, and where it is no status at all.
 NO_STATUS_ELEMENT, NOT_A_STATUS = 0xC001, 0xC002
 
+#: A command element to send: its number in group 0000 and its value.
+Element = tuple[int, bytes | int]
+
 #: Elements that a handler may add to a response.
 _EXTRA = ("OffendingElement", "ErrorComment", "ErrorID")
 
 
-def wire_status(value: Any) -> tuple[int, list[tuple[int, bytes | int]]]:
+def wire_status(value: Any) -> tuple[int, list[Element]]:
     """The status code and the extra command elements for a handler's status: an int, an enum of ints or a Dataset."""
     if isinstance(value, Dataset):
         if "Status" not in value:
@@ -38,7 +41,7 @@ def wire_status(value: Any) -> tuple[int, list[tuple[int, bytes | int]]]:
     return NOT_A_STATUS, []
 
 
-def comment(text: str) -> list[tuple[int, bytes | int]]:
+def comment(text: str) -> list[Element]:
     """An Error Comment (LO: at most 64 characters)."""
     return [(COMMAND_ELEMENTS["ErrorComment"][0], text.encode("ascii", "replace")[:64])]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import evt
 from ..events import Event
-from .statuses import report_failure, wire_status
+from .statuses import Element, report_failure, wire_status
 
 if TYPE_CHECKING:
     from ..association import Association
@@ -20,7 +20,8 @@ def store(association: Association, request: Request) -> None:
     """Hands a received object to the handler of EVT_C_STORE and sends its status."""
     connection = association._connection
     assert connection is not None
-    code, extra = FAILED, []
+    code = FAILED
+    extra: list[Element] = []
     bound = association._handlers.intervention(evt.EVT_C_STORE)
     if bound is not None:
         handler, args = bound

@@ -11,6 +11,7 @@ from pydicom.uid import UID
 from ..dataset import encode_dataset
 from ..request import COMMAND_ELEMENTS
 from ..status import code_to_category
+from .statuses import Element
 
 if TYPE_CHECKING:
     from ..association import Association
@@ -60,7 +61,7 @@ class SubOperations:
             return SUCCESS
         return ALL_FAILED if self.completed == self.warning == 0 else WARNING
 
-    def elements(self, with_remaining: bool) -> list[tuple[int, bytes | int]]:
+    def elements(self, with_remaining: bool) -> list[Element]:
         """The counters as command elements."""
         counts = {
             "NumberOfCompletedSuboperations": self.completed,
@@ -76,9 +77,7 @@ def respond_pending(association: Association, request: Request, operations: SubO
     """The Pending response after a sub-operation: all four counters, no dataset."""
     connection = association._connection
     assert connection is not None
-    connection.respond(
-        request.message, PENDING, None, operations.elements(True), association._core_dimse_timeout
-    )
+    connection.respond(request.message, PENDING, None, operations.elements(True), association._core_dimse_timeout)
 
 
 def respond_finally(
@@ -86,7 +85,7 @@ def respond_finally(
     request: Request,
     operations: SubOperations,
     status: int,
-    extra: list[tuple[int, bytes | int]],
+    extra: list[Element],
     failed_instances: list[str],
 ) -> None:
     """The final response: Remaining only where it was cancelled, the failed list only where there is one."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from .. import evt
 from ..events import Event
-from .statuses import NO_STATUS_ELEMENT, NOT_A_STATUS, report_failure, wire_status
+from .statuses import NO_STATUS_ELEMENT, NOT_A_STATUS, Element, report_failure, wire_status
 
 if TYPE_CHECKING:
     from ..association import Association
@@ -14,10 +14,13 @@ if TYPE_CHECKING:
 
 
 def echo(association: Association, request: Request) -> None:
-    """Answers C-ECHO. The core does it by itself unless a handler is bound; whatever that does, the peer gets an answer."""
+    """Answers C-ECHO. The core does it by itself unless a handler is bound; whatever that does, the peer gets an
+    answer.
+    """
     connection = association._connection
     assert connection is not None
-    code, extra = 0x0000, []
+    code = 0x0000
+    extra: list[Element] = []
     bound = association._handlers.intervention(evt.EVT_C_ECHO)
     if bound is not None:
         handler, args = bound
