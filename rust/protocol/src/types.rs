@@ -207,7 +207,7 @@ wire_enum! {
 }
 
 wire_enum! {
-    /// Reason of an A-ASSOCIATE-RJ; its meaning depends on the source.
+    /// Reason of an A-ASSOCIATE-RJ; its meaning depends on the source, so only `AssociateRj::words` can say it.
     RejectReason {
         NO_REASON = 1: "no reason given",
     }

@@ -93,7 +93,7 @@ impl AssociateRq {
     /// From what stands behind the PDU length.
     ///
     /// # Errors
-    /// Where a length exceeds its parent, the limits are exceeded, or something mandatory is missing.
+    /// Where a length exceeds its parent, the limits are exceeded, or the fixed part is not whole. Items that are missing are empty.
     pub fn decode(body: &[u8], limits: &Limits) -> Result<Self, PduError> {
         let mut count = Budget { items: limits.items, contexts: limits.contexts };
         let mut reader = Reader::new(body, "A-ASSOCIATE-RQ");
