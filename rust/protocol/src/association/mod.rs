@@ -1,15 +1,14 @@
 //! One association: the state machine, its timers, and the messages that pass. See the crate's documentation for how it is driven.
 
+mod event;
 mod receive;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
-use core::fmt;
 use core::time::Duration;
 
 use crate::command::CommandSet;
-use crate::error::PduError;
 use crate::fragment;
 use crate::limits::Limits;
 use crate::negotiation::{NegotiatedContext, negotiate_as_requestor};
@@ -17,11 +16,15 @@ use crate::pdu::{self, Abort, AssociateAc, AssociateRj, AssociateRq};
 use crate::state::{self, Action, State, transition};
 use crate::types::{AbortReason, AbortSource, ContextResult};
 
+pub use event::{AbortCause, Event, StateError, Transition};
 use receive::Receiver;
 pub use receive::{Fragment, Received};
 
 /// The largest fragment for a peer without a limit, in bytes.
 const FRAGMENT_CEILING: usize = 256 << 10;
+
+/// How long to wait for the close of the transport where no ACSE time-out is set: a peer that never closes costs nothing for ever.
+const CLOSE_WAIT: Duration = Duration::from_secs(30);
 
 /// Limits and time-outs of an association.
 #[derive(Debug, Clone)]
@@ -36,97 +39,6 @@ pub struct Config {
     pub network_timeout: Option<Duration>,
     /// How long a PDU may take from its first byte to its last.
     pub pdu_timeout: Option<Duration>,
-}
-
-/// Something that happened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// An A-ASSOCIATE-RQ came: answer with `accept` or `reject`.
-    Requested(Box<AssociateRq>),
-    /// The A-ASSOCIATE-AC came: the association is established.
-    Accepted(Box<AssociateAc>),
-    /// The peer wants to release: answer with `release_response`.
-    ReleaseRequested,
-    /// Final: it was rejected, by either side.
-    Rejected(AssociateRj),
-    /// Final: it was released.
-    Released,
-    /// Final: it was aborted.
-    Aborted {
-        /// Source of the A-ABORT.
-        source: AbortSource,
-        /// Reason of the A-ABORT.
-        reason: AbortReason,
-        /// Whether the peer did it.
-        by_peer: bool,
-        /// What led to it.
-        cause: AbortCause,
-    },
-    /// Close the transport, after what is still to be sent.
-    CloseTransport,
-}
-
-/// What led to an abort.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AbortCause {
-    /// The peer sent an A-ABORT.
-    PeerAbort,
-    /// The transport was closed or lost.
-    PeerClosed,
-    /// The ACSE time-out passed.
-    AcseTimeout,
-    /// The network time-out passed.
-    NetworkTimeout,
-    /// A PDU was not complete in time.
-    PduTimeout,
-    /// The peer broke the protocol.
-    Protocol(PduError),
-    /// The local user.
-    Local,
-}
-
-impl fmt::Display for AbortCause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PeerAbort => f.write_str("A-ABORT received"),
-            Self::PeerClosed => f.write_str("connection closed by the peer"),
-            Self::AcseTimeout => f.write_str("ACSE time-out"),
-            Self::NetworkTimeout => f.write_str("network time-out"),
-            Self::PduTimeout => f.write_str("time-out within a PDU"),
-            Self::Protocol(error) => write!(f, "{error}"),
-            Self::Local => f.write_str("aborted locally"),
-        }
-    }
-}
-
-/// A verb that the state does not allow.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StateError {
-    /// The state it was in.
-    pub state: State,
-    /// What was asked for.
-    pub event: state::Event,
-}
-
-impl fmt::Display for StateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not possible in {}", self.event, self.state)
-    }
-}
-
-impl core::error::Error for StateError {}
-
-/// A transition of the state machine, for those who trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Transition {
-    /// The state before.
-    pub state: State,
-    /// What happened.
-    pub event: state::Event,
-    /// What was done.
-    pub action: Action,
-    /// The state after.
-    pub next: State,
 }
 
 /// One association, in either role.
@@ -280,17 +192,16 @@ impl Association {
         Ok(())
     }
 
-    /// Aborts as the service user (Evt15). Nothing where it is over.
+    /// Aborts as the service user (Evt15). Nothing where it is over; a connection on which nothing was asked for yet is just closed.
     pub fn abort(&mut self, now: Duration) {
         self.abort_by(now, AbortCause::Local);
     }
 
-    /// Aborts as the service provider, for what only the layers above could see; as after an invalid PDU (Evt19).
+    /// Aborts as the service provider, for what only the layers above could see; as after an invalid PDU (Evt19). Nothing where it is over.
     pub fn abort_provider(&mut self, now: Duration, reason: AbortReason) {
-        if !self.finished && self.is_established() {
-            self.step(now, state::Event::Evt19);
-            self.send_abort(AbortSource::PROVIDER, reason);
-            self.aborted(AbortSource::PROVIDER, reason, false, AbortCause::Local);
+        if !self.finished {
+            self.refuse(now, state::Event::Evt19, reason, AbortCause::Local);
+            self.receiver.pass_over();
         }
     }
 
@@ -337,13 +248,13 @@ impl Association {
         self.config.acse_timeout = timeout;
     }
 
-    /// Changes the network time-out; the time that has passed counts.
+    /// Changes the network time-out, and with it how long a PDU may take; the time that has passed counts.
     pub fn set_network_timeout(&mut self, _now: Duration, timeout: Option<Duration>) {
         self.config.network_timeout = timeout;
         self.config.pdu_timeout = timeout;
     }
 
-    /// Records transitions from now on, or no longer.
+    /// Records transitions from now on, or no longer. The first one (Evt1 or Evt5) is over by then: it made the association.
     pub fn trace(&mut self, on: bool) {
         self.trace = on.then(Vec::new);
     }
@@ -424,17 +335,24 @@ impl Association {
 
     /// Does what the table says for the state and the ARTIM timer; everything else is the caller's.
     fn step(&mut self, now: Duration, event: state::Event) -> Option<Action> {
+        self.advance(now, event, false)
+    }
+
+    /// [`step`](Self::step), where a request that came may be rejected at once (AE-6).
+    fn advance(&mut self, now: Duration, event: state::Event, rejected: bool) -> Option<Action> {
         let action = transition(self.state, event)?;
-        let next = action.next_state(self.is_requestor, false);
+        let next = action.next_state(self.is_requestor, rejected);
         if let Some(trace) = &mut self.trace {
             trace.push(Transition { state: self.state, event, action, next });
         }
         self.state = next;
         match action {
-            Action::AE5 | Action::AE8 | Action::AR4 | Action::AA1 | Action::AA8 => {
-                self.artim = self.after(now, self.config.acse_timeout);
+            Action::AE5 => self.artim = self.after(now, self.config.acse_timeout),
+            Action::AE6 if !rejected => self.artim = None,
+            Action::AE6 | Action::AE8 | Action::AR4 | Action::AA1 | Action::AA8 => {
+                self.artim = self.after(now, Some(self.config.acse_timeout.unwrap_or(CLOSE_WAIT)));
             }
-            Action::AE6 | Action::AR5 | Action::AA2 | Action::AA5 => self.artim = None,
+            Action::AR5 | Action::AA2 | Action::AA5 => self.artim = None,
             _ => {}
         }
         if !matches!(next, State::Sta5 | State::Sta7 | State::Sta9 | State::Sta10 | State::Sta11) {
@@ -476,16 +394,30 @@ impl Association {
             Some(Action::AA1) => {
                 self.send_abort(AbortSource::USER, AbortReason::NOT_SPECIFIED);
                 self.aborted(AbortSource::USER, AbortReason::NOT_SPECIFIED, false, cause);
+                self.receiver.pass_over();
             }
             Some(_) => {
                 self.aborted(AbortSource::USER, AbortReason::NOT_SPECIFIED, false, cause);
                 self.close();
             }
-            None => {
-                self.acse_deadline = None;
-                self.pdu_deadline = None;
+            // Before an A-ASSOCIATE-RQ there is nothing to abort: the connection is closed, as by the ARTIM timer.
+            None if self.state == State::Sta2 => {
+                self.step(now, state::Event::Evt18);
+                self.close();
             }
+            None => {}
         }
+    }
+
+    /// Aborts for what the peer did, as the table says: AA-1 as the service user, AA-7 and AA-8 as the provider.
+    fn refuse(&mut self, now: Duration, event: state::Event, reason: AbortReason, cause: AbortCause) {
+        let Some(action) = self.step(now, event) else { return };
+        let (source, reason) = match action {
+            Action::AA1 => (AbortSource::USER, AbortReason::NOT_SPECIFIED),
+            _ => (AbortSource::PROVIDER, reason),
+        };
+        self.send_abort(source, reason);
+        self.aborted(source, reason, false, cause);
     }
 
     fn send_abort(&mut self, source: AbortSource, reason: AbortReason) {

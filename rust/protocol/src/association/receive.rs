@@ -9,7 +9,7 @@ use crate::command::CommandSet;
 use crate::error::PduError;
 use crate::pdu::{Abort, AssociateAc, AssociateRj, AssociateRq, kind};
 use crate::state::{self, Action, State, transition};
-use crate::types::{AbortReason, AbortSource};
+use crate::types::{RejectReason, RejectResult, RejectSource};
 
 /// What came of some bytes.
 #[derive(Debug)]
@@ -51,8 +51,21 @@ enum Position {
     Pdv { left: u32 },
     /// Within a PDV.
     Payload(Payload),
+    /// Within a P-DATA-TF that nobody wants any more.
+    Skip { left: u32 },
     /// Nothing can be understood any more, or nobody listens.
     Lost,
+}
+
+impl Position {
+    /// Within a P-DATA-TF with this many bytes left: at its end, the next PDU begins.
+    const fn pdv(left: u32) -> Self {
+        if left == 0 { Self::Pdu } else { Self::Pdv { left } }
+    }
+
+    const fn skip(left: u32) -> Self {
+        if left == 0 { Self::Pdu } else { Self::Skip { left } }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +110,23 @@ impl Receiver {
 
     pub(super) fn close(&mut self) {
         self.closed = true;
+        self.lose();
+    }
+
+    /// Understands nothing any more.
+    fn lose(&mut self) {
         self.position = Position::Lost;
+        self.message = Message::None;
+    }
+
+    /// Drops the message that is coming in, but stays in step with the PDUs: an A-ABORT may still come (AA-2).
+    pub(super) fn pass_over(&mut self) {
+        self.message = Message::None;
+        self.position = match self.position {
+            Position::Pdv { left } => Position::skip(left),
+            Position::Payload(payload) => Position::skip(payload.left + payload.behind),
+            position => position,
+        };
     }
 }
 
@@ -116,13 +145,13 @@ impl Association {
         self.last_traffic = now;
         match self.receiver.position {
             Position::Pdu => self.pdu(now, input),
-            Position::Pdv { left: 0 } => {
-                self.receiver.position = Position::Pdu;
-                self.pdu_deadline = None;
-                self.pdu(now, input)
-            }
             Position::Pdv { left } => self.pdv(now, input, left),
             Position::Payload(payload) => self.payload(now, input, payload),
+            Position::Skip { left } => {
+                let length = input.len().min(left as usize);
+                self.receiver.position = Position::skip(left.saturating_sub(u32::try_from(length).unwrap_or(left)));
+                took(length)
+            }
             Position::Lost => took(input.len()),
         }
     }
@@ -212,10 +241,23 @@ impl Association {
                 if matches!(request.user.max_length, Some(1..=7)) {
                     return Err(PduError::invalid("maximum length received", "of 1 to 7 leaves no room for data"));
                 }
-                self.step(now, event);
                 let request = Box::new(request);
                 self.request = Some(request.clone());
-                self.events.push_back(Event::Requested(request));
+                // PS3.8 9.3.2: of the protocol version only bit 0 is tested. AE-6 rejects what the provider cannot take.
+                if request.protocol_version & 1 == 0 {
+                    self.advance(now, event, true);
+                    let reject = AssociateRj {
+                        result: RejectResult::PERMANENT,
+                        source: RejectSource::ACSE,
+                        // PS3.8 Table 9-21: from the ACSE, protocol version not supported.
+                        reason: RejectReason(2),
+                    };
+                    reject.encode(&mut self.output);
+                    self.finish(Event::Rejected(reject));
+                } else {
+                    self.step(now, event);
+                    self.events.push_back(Event::Requested(request));
+                }
             }
             Some(Action::AE3) => {
                 let accept = AssociateAc::decode(body, &self.config.limits)?;
@@ -253,7 +295,7 @@ impl Association {
             Some(Action::AA6) => {
                 self.step(now, event);
             }
-            Some(_) => return Err(PduError::unexpected("PDU", "is not expected in this state")),
+            Some(_) => self.violation(now, event, PduError::unexpected("PDU", "is not expected in this state")),
             None => {}
         }
         Ok(())
@@ -264,16 +306,23 @@ impl Association {
         match transition(self.state, state::Event::Evt10) {
             Some(Action::DT2 | Action::AR6) => {
                 self.step(now, state::Event::Evt10);
-                self.receiver.position = Position::Pdv { left: length };
+                self.receiver.position = Position::pdv(length);
+                if length == 0 {
+                    self.pdu_deadline = None;
+                }
                 took(6)
             }
             Some(Action::AA6) => {
                 // Awaiting the close: what still comes is passed over.
                 self.step(now, state::Event::Evt10);
-                self.receiver.position = Position::Lost;
+                self.receiver.position = Position::skip(length);
+                took(6)
+            }
+            _ => {
+                let error = PduError::unexpected("P-DATA-TF", "is not expected in this state");
+                self.violation(now, state::Event::Evt10, error);
                 took(input.len())
             }
-            _ => self.invalid(now, input, PduError::unexpected("P-DATA-TF", "is not expected in this state")),
         }
     }
 
@@ -337,10 +386,8 @@ impl Association {
         let bytes = &input[..length];
         payload.left -= u32::try_from(length).unwrap_or(payload.left);
         let ended = payload.left == 0;
-        self.receiver.position =
-            if ended { Position::Pdv { left: payload.behind } } else { Position::Payload(payload) };
-        if ended && payload.behind == 0 {
-            self.receiver.position = Position::Pdu;
+        self.receiver.position = if ended { Position::pdv(payload.behind) } else { Position::Payload(payload) };
+        if self.receiver.position == Position::Pdu {
             self.pdu_deadline = None;
         }
         let last = ended && payload.last;
@@ -387,20 +434,14 @@ impl Association {
         }
     }
 
-    /// Something that cannot be taken (Evt19, or a PDU in a state that does not expect it): says so and stops listening.
+    /// Something that is no valid PDU (Evt19): says so and stops listening.
     fn invalid<'a>(&mut self, now: Duration, input: &'a [u8], error: PduError) -> Received<'a> {
-        let action = self.step(now, state::Event::Evt19);
-        // AA-1 aborts as the service user, AA-7 and AA-8 as the provider.
-        let (source, reason) = match action {
-            Some(Action::AA1) => (AbortSource::USER, AbortReason::NOT_SPECIFIED),
-            _ => (AbortSource::PROVIDER, error.abort_reason),
-        };
-        if action.is_some() {
-            self.send_abort(source, reason);
-            self.aborted(source, reason, false, AbortCause::Protocol(error));
-        }
-        self.receiver.position = Position::Lost;
-        self.receiver.message = Message::None;
+        self.violation(now, state::Event::Evt19, error);
         took(input.len())
+    }
+
+    fn violation(&mut self, now: Duration, event: state::Event, error: PduError) {
+        self.refuse(now, event, error.abort_reason, AbortCause::Protocol(error));
+        self.receiver.lose();
     }
 }
