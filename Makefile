@@ -25,7 +25,7 @@ $(STAMPS)/venv: pyproject.toml
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/build: $(STAMPS)/venv $(RUST_SOURCES) pyproject.toml
-	$(BIN)/maturin develop --release --quiet --locked
+	$(BIN)/maturin develop --release --quiet --locked >$(STAMPS)/build.log 2>&1 || { cat $(STAMPS)/build.log; exit 1; }
 	@touch $@
 
 build: $(STAMPS)/build ## build the extension module into .venv

@@ -172,10 +172,9 @@ fn span(vr: Vr, value: &str) -> Option<Span> {
 /// `a-b`, `-b`, `a-`, or a single value, which is the range of what it names. The hyphen of a DT is ambiguous with the sign of its
 /// UTC offset: a whole value with an offset comes first.
 fn range(vr: Vr, value: &str) -> Option<Test> {
-    if vr != Vr::DateTime || !value.starts_with('-') && !value.ends_with('-') {
-        if let Some(single) = span(vr, value) {
-            return Some(Test::Range { from: Some(single.first), to: Some(single.last) });
-        }
+    let open_ended = value.starts_with('-') || value.ends_with('-');
+    if !open_ended && let Some(single) = span(vr, value) {
+        return Some(Test::Range { from: Some(single.first), to: Some(single.last) });
     }
     for (at, _) in value.match_indices('-') {
         let (from, to) = (value[..at].trim(), value[at + 1..].trim());
