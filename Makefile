@@ -59,7 +59,7 @@ format: $(STAMPS)/venv ## rustfmt and ruff, applied
 
 bench: build ## measure beside pynetdicom, in one run
 	$(BIN)/python -m pip install --quiet --group peers
-	$(BIN)/python benches/baseline.py
+	$(BIN)/python -m pytest benches -o testpaths=benches -o pythonpath=benches --benchmark-columns=median,min,max,rounds --benchmark-disable-gc -q -p no:cacheprovider -o timeout=600
 
 wheel: $(STAMPS)/venv ## build a wheel and a source distribution into dist/
 	$(BIN)/maturin build --release --locked --out dist
