@@ -1,0 +1,117 @@
+"""The examples and the demo, run as a reader would run them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import wait_until
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three patients."""
+    folder = tmp_path / "objects"
+    folder.mkdir()
+    for name in ("CT_small.dcm", "MR_small.dcm", "JPEG-lossy.dcm"):
+        shutil.copy(str(get_testdata_file(name)), folder)
+    return folder
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., int]]:
+    """Starts an example that serves, and gives its port."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def start(name: str, *arguments: object) -> int:
+        command = [sys.executable, str(EXAMPLES / name), *map(str, arguments), "--port", "0"]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        processes.append(process)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"listens on 127\.0\.0\.1:(\d+)", line):
+                return int(found[1])
+        raise AssertionError(f"{name} ended before it listened")
+
+    yield start
+    for process in processes:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+        assert (process.returncode, output) == (0, "stopped\n")
+
+
+def run(name: str, *arguments: object, status: int = 0) -> str:
+    command = [sys.executable, str(EXAMPLES / name), *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stdout + done.stderr
+
+
+def free_port() -> int:
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_find(start: Callable[..., int], folder: Path) -> None:
+    port = start("cfind_scp.py", folder)
+    output = run("cfind_scu.py", "--port", port, "--patient-id", "?CT*")
+    assert output.split()[:2] == ["1CT1", "CompressedSamples^CT1"] and output.count("\n") == 1
+    assert run("cfind_scu.py", "--port", port).count("\n") == 3
+    assert run("cfind_scu.py", "--port", port, "--patient-id", "nobody") == ""
+
+
+def test_move_to_oneself(start: Callable[..., int], folder: Path, tmp_path: Path) -> None:
+    listen = free_port()
+    port = start("cmove_scp.py", folder, "--destination", f"MOVESCU=127.0.0.1:{listen}")
+    into = tmp_path / "incoming"
+    options = ["--port", port, "--listen", listen, "--into", into]
+    output = run("cmove_scu.py", *options, "--patient-id", "1CT1")
+    assert output.splitlines() == [
+        "FF00H: 0 remaining, 1 completed, 0 failed, 0 warnings",
+        "0000H: 0 remaining, 1 completed, 0 failed, 0 warnings",
+    ]
+    (copy,) = into.iterdir()
+    assert dcmread(copy) == dcmread(folder / "CT_small.dcm")
+    assert run("cmove_scu.py", *options, "--patient-id", "*").count("FF00H") == 3
+
+
+def test_move_to_a_third_party(start: Callable[..., int], folder: Path, tmp_path: Path) -> None:
+    receiver = start("cstore_scp.py", tmp_path / "incoming")
+    port = start("cmove_scp.py", folder, "--destination", f"STORESCP=127.0.0.1:{receiver}")
+    output = run("cmove_third_party.py", "--port", port, "--patient-id", "4MR1")
+    assert output.splitlines()[-1] == "0000H: 1 completed"
+    wait_until(lambda: len(list((tmp_path / "incoming").iterdir())) == 1)
+    output = run("cmove_third_party.py", "--port", port, "--patient-id", "4MR1", "--destination", "OTHER", status=1)
+    assert "A801H" in output and "OTHER" in output
+
+
+@pytest.mark.parametrize("name", ["cfind_scu.py", "cmove_scu.py", "cmove_third_party.py"])
+def test_nobody_listens_is_one_line(name: str, tmp_path: Path) -> None:
+    options = [] if name == "cfind_scu.py" else ["--patient-id", "1"]
+    if name == "cmove_scu.py":
+        options += ["--listen", "0", "--into", str(tmp_path)]
+    output = run(name, "--port", free_port(), *options, status=1)
+    assert output.count("\n") == 1 and "cannot be reached" in output
+
+
+def test_demo() -> None:
+    output = run("demo.py")
+    assert output.endswith("all good\n")
+    assert "NOT" not in output
+    equal = re.findall(r"(\d+) of (\d+) objects are byte-equal", output)
+    assert len(equal) == 2
+    assert all(good == total and int(total) > 100 for good, total in equal)
