@@ -47,6 +47,7 @@ peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
 lint: build ## rustfmt, clippy, ruff, mypy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	sh tools/check_purity.sh
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy

@@ -2,8 +2,8 @@
 
     python benches/peer.py dimsefast|pynetdicom|pynetdicom-nodelay
 
-Answers echo, drops what is stored, answers a query with as many matches as its Patient ID says. Prints its port and serves until its
-standard input ends.
+Answers echo, drops what is stored, answers a query with as many matches as its Patient ID says.
+Prints its port and serves until its standard input ends.
 """
 
 from __future__ import annotations

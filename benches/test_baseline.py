@@ -1,7 +1,7 @@
 """dimsefast beside pynetdicom, each to itself, in one run: `make bench`.
 
-The server is a process of its own. Every cell of a case follows the other stacks' cells of the same case, so that the machine is the
-same for all. No timing decides anything: the table at the end is what counts.
+The server is a process of its own. Every cell of a case follows the other stacks' cells of the same case,
+so that the machine is the same for all. No timing decides anything: the table at the end is what counts.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -244,6 +245,26 @@ def test_a_silent_connection_is_closed_after_the_acse_timeout() -> None:
     ):
         stream.settimeout(10)
         assert stream.recv(1) == b""
+
+
+def test_many_idle_associations_take_few_threads_and_little_memory() -> None:
+    def status(field: str) -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return int(next(line for line in lines if line.startswith(field)).split()[1])
+
+    ae = AE("PROVIDER")
+    ae.add_supported_context(Verification)
+    ae.maximum_associations = 1000
+    with ae.start_server(("127.0.0.1", 0), block=False) as server:
+        connect(server, Verification).release()
+        threads, memory = status("Threads"), status("VmRSS")
+        many = [connect(server, Verification) for _ in range(300)]
+        assert status("Threads") <= threads + 2
+        # Both ends of each are in this process, with a Python object at one of them.
+        assert (status("VmRSS") - memory) * 1024 / len(many) < 2 * 64 * 1024
+        assert all(assoc.send_c_echo().Status == 0 for assoc in many)
+        for assoc in many:
+            assoc.release()
 
 
 # Time-outs

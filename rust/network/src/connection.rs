@@ -269,11 +269,6 @@ impl Connection {
         self.with(|core, now| core.association.abort_provider(now, reason));
     }
 
-    /// Messages that came and that nobody waited for.
-    pub fn dropped(&self) -> u64 {
-        self.lock().dropped
-    }
-
     /// A job that was submitted is finished; the next one that was waiting for it is handed to the caller.
     pub fn job_done(self: &Arc<Self>, kind: JobKind) -> Option<Job> {
         let (next, more, held_up) = self.with(|core, now| {

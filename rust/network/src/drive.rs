@@ -347,3 +347,7 @@ impl Core {
         self.settle(now);
     }
 }
+
+#[cfg(test)]
+#[path = "drive_tests.rs"]
+mod tests;
