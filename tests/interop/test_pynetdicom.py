@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,8 @@ class TheirProvider:
             if event.is_cancelled:
                 yield 0xFE00, None
                 return
+            if self.endless:
+                time.sleep(0.01)  # its reactor does not read while its handler produces without a pause
             yield 0xFF00, query(PatientID=str(number), PatientName="Theirs^Ünïcode")
             number += 1
 
