@@ -153,11 +153,14 @@ def test_a_child_does_not_keep_the_parents_sockets_open() -> None:
         server = provider()
         port = server.port
         reading, writing = os.pipe()
+        up_reading, up_writing = os.pipe()
         child = os.fork()
         if child == 0:
             os.close(writing)
+            os.write(up_writing, b"!")
             os.read(reading, 1)
             os._exit(0)
+        os.read(up_reading, 1)
         server.shutdown()
         try:
             socket.create_connection(("127.0.0.1", port), timeout=5)

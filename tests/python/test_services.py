@@ -268,13 +268,14 @@ def test_each_match_leaves_as_it_is_yielded() -> None:
 
 
 def test_a_handler_that_runs_ahead_waits_for_a_slow_reader() -> None:
-    produced = 0
+    number, produced = 3_000, 0  # 48 MB: more than the kernel's buffers hold
 
     def on_find(event: Any) -> Any:
         nonlocal produced
-        for number in range(20_000):
-            produced = number + 1
-            yield 0xFF00, query(PatientID=str(number), PatientName="X" * 60)
+        match = query(PatientID="1", PatientComments="X" * 16_000)
+        while produced < number:
+            produced += 1
+            yield 0xFF00, match
 
     with provider((evt.EVT_C_FIND, on_find)) as server, connect(server, FIND) as assoc:
         responses = assoc.send_c_find(query(PatientID="*"), FIND)
@@ -283,8 +284,8 @@ def test_a_handler_that_runs_ahead_waits_for_a_slow_reader() -> None:
         while produced != last:  # until it stands still
             last = produced
             threading.Event().wait(0.2)
-        assert produced < 20_000
-        assert sum(1 for _ in responses) == 20_000
+        assert produced < number
+        assert sum(1 for _ in responses) == number
 
 
 def test_cancel_reaches_the_handler_and_ends_with_one_final_status() -> None:

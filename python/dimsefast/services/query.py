@@ -28,6 +28,7 @@ def find(association: Association, request: Request) -> None:
     assert connection is not None
     timeout = association._core_dimse_timeout
     matches: Iterator[Any] | None = None
+    cancelled = False
     try:
         code = SUCCESS
         extra: list[Element] = []
@@ -39,8 +40,11 @@ def find(association: Association, request: Request) -> None:
                 if code not in PENDING:
                     break
                 if request.is_cancelled:
-                    code, extra = CANCELLED, []
-                    break
+                    if cancelled:
+                        break
+                    # The handler sees it when it goes on; one that still has matches then does not look.
+                    cancelled = True
+                    continue
                 encoded = _encoded(identifier, str(request.context.transfer_syntax))
                 if encoded is None:
                     code, extra = NOT_ENCODABLE, []
@@ -48,6 +52,8 @@ def find(association: Association, request: Request) -> None:
                 connection.respond(request.message, code, encoded, extra, timeout)
             else:
                 code, extra = SUCCESS, []
+            if cancelled and code in (*PENDING, SUCCESS):
+                code, extra = CANCELLED, []
         except (ConnectionAbortedError, TimeoutError):
             raise
         except Exception:

@@ -200,9 +200,6 @@ def _suboperations(
     while operations.remaining:
         if connection.end is not None:
             return
-        if request.is_cancelled:
-            _finish(association, request, operations, CANCELLED, [], [])
-            return
         try:
             status, item = next(items)
         except StopIteration:
@@ -215,6 +212,10 @@ def _suboperations(
         code, extra = wire_status(status)
         if code != PENDING and code != 0xFF01:
             _end_early(association, request, operations, code, extra, item)
+            return
+        if request.is_cancelled:
+            # The handler had its chance to say how it ends.
+            _finish(association, request, operations, CANCELLED, [], [])
             return
         _deliver(operations, item, deliver)
         respond_pending(association, request, operations)

@@ -132,6 +132,8 @@ pub struct Server {
     silent: Mutex<VecDeque<(IpAddr, Weak<Connection>)>>,
     stop: Notify,
     stopped: AtomicBool,
+    /// Whether the accepting task still holds the socket.
+    listening: AtomicBool,
     listener: Mutex<Option<Arc<TcpListener>>>,
     /// The fork generation it was made in.
     pub generation: u32,
@@ -171,11 +173,12 @@ impl Server {
             silent: Mutex::default(),
             stop: Notify::new(),
             stopped: AtomicBool::new(false),
+            listening: AtomicBool::new(true),
             listener: Mutex::new(Some(listener.clone())),
             generation: process::generation(),
         });
         process::current().register_server(&server);
-        runtime.spawn(accept(server.clone(), listener));
+        runtime.spawn(serve(server.clone(), listener));
         Ok(server)
     }
 
@@ -218,9 +221,10 @@ impl Server {
         over || self.wait_until_empty(Instant::now() + limit)
     }
 
+    /// Waits until no connection is left and the listening socket is closed: the port is free then.
     fn wait_until_empty(&self, deadline: Instant) -> bool {
         let mut connections = locked(&self.connections);
-        while !connections.is_empty() {
+        while !connections.is_empty() || self.listening.load(Ordering::Acquire) {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return false;
@@ -394,7 +398,17 @@ fn refusal(config: &AcceptorConfig, request: &AssociateRq) -> Option<AssociateRj
     None
 }
 
-async fn accept(server: Arc<Server>, listener: Arc<TcpListener>) {
+async fn serve(server: Arc<Server>, listener: Arc<TcpListener>) {
+    accept(&server, &listener).await;
+    drop(listener);
+    server.listening.store(false, Ordering::Release);
+    // Under the lock, so that nobody goes to sleep between looking and this.
+    drop(locked(&server.connections));
+    server.changed.notify_all();
+}
+
+/// Accepts connections until the server stops.
+async fn accept(server: &Arc<Server>, listener: &TcpListener) {
     loop {
         let accepted = tokio::select! {
             () = server.stop.notified() => return,
@@ -402,7 +416,7 @@ async fn accept(server: Arc<Server>, listener: Arc<TcpListener>) {
         };
         match accepted {
             Ok((stream, address)) => {
-                if let Some((connection, stream)) = admit(&server, stream, address) {
+                if let Some((connection, stream)) = admit(server, stream, address) {
                     tokio::spawn(run(connection, stream));
                 }
             }
