@@ -76,6 +76,8 @@ class ApplicationEntity:
         self._supported: dict[UID, PresentationContext] = {}
         self._servers: list[AssociationServer] = []
         self._associations: weakref.WeakSet[Association] = weakref.WeakSet()
+        #: Ended associations whose handlers have not yet been told of everything.
+        self._closing: set[Association] = set()
         self._lock = threading.Lock()
 
     # Identity

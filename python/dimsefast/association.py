@@ -39,6 +39,9 @@ _NEGOTIATION = (evt.EVT_ASYNC_OPS, evt.EVT_SOP_COMMON, evt.EVT_SOP_EXTENDED, evt
 def core_bits(handlers: HandlerTable) -> int:
     """What the core must hand to Python; everything else it settles where it was read."""
     bits = sum(1 << at for at, event in enumerate(_NOTICES) if handlers.has(event))
+    if bits:
+        # The last notice of all: whoever is told of anything is kept until then.
+        bits |= 1 << _NOTICES.index(evt.EVT_CONN_CLOSE)
     if handlers.has(evt.EVT_C_ECHO):
         bits |= _BOUND_ECHO
     if handlers.has(evt.EVT_C_STORE):
@@ -87,6 +90,7 @@ class Association:
         self._usable_cache: dict[str, list[PresentationContext]] | None = None
         self._by_id: dict[int, ContextTuple] = {}
         self._accepted_common: dict[UID, Any] = {}
+        self._negotiation_read = False
         #: Why there is no connection: what the network said.
         self.failure: str | None = None
         self._operation = requests.OperationLock()
@@ -103,10 +107,19 @@ class Association:
         own, peer = (self.requestor, self.acceptor) if self.is_requestor else (self.acceptor, self.requestor)
         own.address, own.port = connection.local
         peer.address, peer.port = connection.peer
-        request = connection.request
+        self._read_negotiation()
+
+    def _read_negotiation(self) -> None:
+        """Takes in what has been asked for and answered by now."""
+        if self._negotiation_read or self._connection is None:
+            return
+        request = self._connection.request
         if request is not None:
             self._read_request(request)
-        self._read_reply()
+        reply = self._connection.reply
+        if reply is not None:
+            self._read_reply(reply)
+            self._negotiation_read = True
 
     def _read_request(self, request: tuple[str, str, list[tuple[int, str, list[str]]], list[Any]]) -> None:
         called, calling, contexts, items = request
@@ -126,11 +139,7 @@ class Association:
             self.acceptor.ae_title = self._server.ae_title
             self.acceptor.supported_contexts = list(self._server.contexts)
 
-    def _read_reply(self) -> None:
-        """Takes in what was negotiated, once it is."""
-        reply = None if self._connection is None else self._connection.reply
-        if reply is None:
-            return
+    def _read_reply(self, reply: list[Any]) -> None:
         items = [item for item in reply if item[0] != "user_identity_response"]
         parsed = [negotiation.from_item(item) for item in items]
         for item in reply:
@@ -282,6 +291,7 @@ class Association:
 
     def _perform(self, kind: str, message: _core.Message | None) -> None:
         """Does a job of the core, on whatever thread it chose."""
+        self._read_negotiation()
         if message is not None:
             thread = threading.get_ident()
             self._handler_threads.add(thread)
@@ -300,8 +310,8 @@ class Association:
             if kind in self._told:
                 return
             self._told.add(kind)
-        if kind in ("EVT_ACCEPTED", "EVT_ESTABLISHED"):
-            self._read_reply()
+        if kind == "EVT_CONN_CLOSE":
+            self.ae._closing.discard(self)
         event = _NOTICE_BY_NAME[kind]
         peer = self.acceptor if self.is_requestor else self.requestor
         self._handlers.notify(self, event, {"address": (peer.address, peer.port)})
@@ -336,7 +346,16 @@ class Association:
         except BaseException:
             connection.abort()
             raise
-        self._run_jobs()
+        self._after_end()
+
+    def _after_end(self) -> None:
+        """Tells the handlers what there is to tell by now; the rest comes when the connection is closed."""
+        if self.is_requestor:
+            if core_bits(self._handlers):
+                self.ae._closing.add(self)
+                if "EVT_CONN_CLOSE" in self._told:
+                    self.ae._closing.discard(self)
+            self._run_jobs()
 
     def abort(self, block: bool = True) -> None:
         """Aborts the association at once, from any thread. Nothing where it is over already.
@@ -345,8 +364,7 @@ class Association:
         """
         if self._connection is not None:
             self._connection.abort()
-            if self.is_requestor:
-                self._run_jobs()
+            self._after_end()
 
     def join(self, timeout: float | None = None) -> None:
         """Waits until the transport connection is closed, at most `timeout` seconds."""

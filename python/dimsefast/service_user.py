@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydicom.uid import UID
@@ -39,7 +40,8 @@ class ServiceUser:
     """One side of an association: its AE title, address and negotiation items."""
 
     def __init__(self, association: Association, mode: Literal["requestor", "acceptor"]) -> None:
-        self._association = association
+        # An association that nobody uses any more ends at once, not at the next garbage collection.
+        self._reference = weakref.ref(association)
         self.mode = mode
         self.is_requestor = mode == "requestor"
         self.is_acceptor = not self.is_requestor
@@ -51,6 +53,13 @@ class ServiceUser:
         #: What an acceptor supports.
         self.supported_contexts: list[PresentationContext] = []
         self._items: list[Any] = []
+
+    @property
+    def _association(self) -> Association:
+        association = self._reference()
+        if association is None:
+            raise RuntimeError("the association that this belongs to does not exist any more")
+        return association
 
     def _set_items(self, items: list[Any]) -> None:
         self._items = items

@@ -268,11 +268,11 @@ def test_each_match_leaves_as_it_is_yielded() -> None:
 
 
 def test_a_handler_that_runs_ahead_waits_for_a_slow_reader() -> None:
-    number, produced = 3_000, 0  # 48 MB: more than the kernel's buffers hold
+    number, produced = 5_000, 0  # 50 MB: more than the kernel's buffers hold
 
     def on_find(event: Any) -> Any:
         nonlocal produced
-        match = query(PatientID="1", PatientComments="X" * 16_000)
+        match = query(PatientID="1", PatientComments="X" * 10_000)
         while produced < number:
             produced += 1
             yield 0xFF00, match

@@ -10,6 +10,7 @@ use dimsefast_protocol::pdu::AssociateRq;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::connection::{Connection, Core, Driver, Service};
+use crate::jobs::Notice;
 use crate::operation::Patience;
 use crate::sink::StorePlan;
 use crate::transport::CallerTcp;
@@ -71,7 +72,10 @@ pub fn connect(
     core.socket = Some(socket.clone());
     let connection = Connection::new(Driver::Caller { waker }, core, service, epoch, peer, local, Weak::new());
     socket.register(&connection)?;
-    connection.with(|core, now| core.association.transport_connected(now));
+    connection.with(|core, now| {
+        core.association.transport_connected(now);
+        core.notify(Notice::Requested);
+    });
     Ok(connection)
 }
 

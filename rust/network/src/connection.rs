@@ -322,6 +322,18 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    /// Nobody can use it any more: the peer is told, as far as the socket takes it without waiting.
+    fn drop(&mut self) {
+        let now = self.epoch.elapsed();
+        let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if self.generation == process::generation() && core.transport.is_some() && core.end.is_none() {
+            core.association.abort(now);
+            core.flush(now);
+        }
+    }
+}
+
 impl Core {
     pub(crate) fn new(association: Association, transport: Box<dyn Transport>, store: StorePlan, bound: u32) -> Self {
         let mut core = Self {
