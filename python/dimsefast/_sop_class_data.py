@@ -408,3 +408,21 @@ INSTANCES: dict[str, str] = {
     "UPSFilteredGlobalSubscriptionInstance": "1.2.840.10008.5.1.4.34.5.1",
     "UPSGlobalSubscriptionInstance": "1.2.840.10008.5.1.4.34.5",
 }
+
+#: Retired storage classes that old equipment still sends.
+RETIRED_STORAGE: dict[str, str] = {
+    "StoredPrintStorage": "1.2.840.10008.5.1.1.27",
+    "HardcopyGrayscaleImageStorage": "1.2.840.10008.5.1.1.29",
+    "HardcopyColorImageStorage": "1.2.840.10008.5.1.1.30",
+    "StandaloneModalityLUTStorage": "1.2.840.10008.5.1.4.1.1.10",
+    "StandaloneVOILUTStorage": "1.2.840.10008.5.1.4.1.1.11",
+    "XRayAngiographicBiPlaneImageStorage": "1.2.840.10008.5.1.4.1.1.12.3",
+    "StandalonePETCurveStorage": "1.2.840.10008.5.1.4.1.1.129",
+    "UltrasoundMultiFrameImageStorageRetired": "1.2.840.10008.5.1.4.1.1.3",
+    "NuclearMedicineImageStorageRetired": "1.2.840.10008.5.1.4.1.1.5",
+    "UltrasoundImageStorageRetired": "1.2.840.10008.5.1.4.1.1.6",
+    "VLImageStorageTrial": "1.2.840.10008.5.1.4.1.1.77.1",
+    "VLMultiFrameImageStorageTrial": "1.2.840.10008.5.1.4.1.1.77.2",
+    "StandaloneOverlayStorage": "1.2.840.10008.5.1.4.1.1.8",
+    "StandaloneCurveStorage": "1.2.840.10008.5.1.4.1.1.9",
+}

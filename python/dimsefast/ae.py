@@ -13,13 +13,21 @@ from typing import TYPE_CHECKING, Any
 from pydicom.uid import UID
 
 from . import _core
+from ._arguments import (
+    Handlers,
+    checked_contexts,
+    handler_table,
+    host_name,
+    keep_without,
+    local_address,
+    seconds,
+    syntaxes,
+)
 from ._validators import validate_ae_title, validate_uid
 from .association import Association, core_bits, core_timeout
 from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable
-from .events import HandlerTable
 from .log import refresh_level
 from .presentation import (
-    DEFAULT_TRANSFER_SYNTAXES,
     IMPLEMENTATION_UID,
     IMPLEMENTATION_VERSION,
     PresentationContext,
@@ -36,17 +44,6 @@ DEFAULT_AE_TITLE = "DIMSEFAST"
 DEFAULT_MAXIMUM_PDU_SIZE = 262144
 #: PS3.8 9.3.2.2: presentation context IDs are odd, 1 to 255.
 MOST_REQUESTED_CONTEXTS = 128
-
-Handlers = Sequence[tuple[Any, ...]]
-
-
-def _seconds(value: Any, default: float | None) -> float | None:
-    """A time-out as it is kept: None is no limit, what is no number or negative gives the default."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-        return default
-    return value
 
 
 class ApplicationEntity:
@@ -130,7 +127,7 @@ class ApplicationEntity:
 
     @acse_timeout.setter
     def acse_timeout(self, value: float | None) -> None:
-        self._acse_timeout = _seconds(value, 30)
+        self._acse_timeout = seconds(value, 30)
         self._set_on_associations("acse_timeout", self._acse_timeout)
 
     @property
@@ -140,7 +137,7 @@ class ApplicationEntity:
 
     @dimse_timeout.setter
     def dimse_timeout(self, value: float | None) -> None:
-        self._dimse_timeout = _seconds(value, 30)
+        self._dimse_timeout = seconds(value, 30)
         self._set_on_associations("dimse_timeout", self._dimse_timeout)
 
     @property
@@ -150,7 +147,7 @@ class ApplicationEntity:
 
     @network_timeout.setter
     def network_timeout(self, value: float | None) -> None:
-        self._network_timeout = _seconds(value, 60)
+        self._network_timeout = seconds(value, 60)
         self._set_on_associations("network_timeout", self._network_timeout)
 
     @property
@@ -160,7 +157,7 @@ class ApplicationEntity:
 
     @connection_timeout.setter
     def connection_timeout(self, value: float | None) -> None:
-        self._connection_timeout = _seconds(value, None) or None
+        self._connection_timeout = seconds(value, None) or None
         self._set_on_associations("connection_timeout", self._connection_timeout)
 
     def _set_on_associations(self, name: str, value: Any) -> None:
@@ -256,7 +253,7 @@ class ApplicationEntity:
 
     @requested_contexts.setter
     def requested_contexts(self, contexts: list[PresentationContext]) -> None:
-        self._requested = _contexts(contexts, MOST_REQUESTED_CONTEXTS)
+        self._requested = checked_contexts(contexts, MOST_REQUESTED_CONTEXTS)
 
     @property
     def supported_contexts(self) -> list[PresentationContext]:
@@ -265,7 +262,7 @@ class ApplicationEntity:
 
     @supported_contexts.setter
     def supported_contexts(self, contexts: list[PresentationContext]) -> None:
-        checked = _contexts(contexts, None)
+        checked = checked_contexts(contexts, None)
         self._supported = {}
         for context in checked:
             self.add_supported_context(
@@ -279,7 +276,7 @@ class ApplicationEntity:
         """
         if len(self._requested) >= MOST_REQUESTED_CONTEXTS:
             raise ValueError("an association has at most 128 presentation contexts")
-        self._requested.append(build_context(abstract_syntax, _syntaxes(transfer_syntax)))
+        self._requested.append(build_context(abstract_syntax, syntaxes(transfer_syntax)))
 
     def add_supported_context(
         self,
@@ -297,7 +294,7 @@ class ApplicationEntity:
         for role in (scu_role, scp_role):
             if role is not None and not isinstance(role, bool):
                 raise TypeError(f"a role is True, False or None, not {role!r}")
-        added = build_context(abstract_syntax, _syntaxes(transfer_syntax))
+        added = build_context(abstract_syntax, syntaxes(transfer_syntax))
         known = self._supported.setdefault(UID(str(added.abstract_syntax)), added)
         for syntax in added.transfer_syntax:
             known.add_transfer_syntax(syntax)
@@ -311,7 +308,7 @@ class ApplicationEntity:
         self._requested = [
             context
             for context in self._requested
-            if context.abstract_syntax != uid or _keep_without(context, transfer_syntax)
+            if context.abstract_syntax != uid or keep_without(context, transfer_syntax)
         ]
 
     def remove_supported_context(
@@ -320,7 +317,7 @@ class ApplicationEntity:
         """Takes transfer syntaxes out of the supported context of an abstract syntax; without any, the context."""
         uid = UID(str(abstract_syntax))
         context = self._supported.get(uid)
-        if context is not None and not _keep_without(context, transfer_syntax):
+        if context is not None and not keep_without(context, transfer_syntax):
             del self._supported[uid]
 
     # As an acceptor
@@ -365,7 +362,7 @@ class ApplicationEntity:
         if folder is not None and not Path(folder).is_dir():
             raise NotADirectoryError(f"store_to={str(store_to)!r} is not a folder")
         refresh_level()
-        server = AssociationServer(self, address, title, chosen, _table(evt_handlers), folder)
+        server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), folder)
         self._servers.append(server)
         if not block:
             return server
@@ -450,18 +447,18 @@ class ApplicationEntity:
         evt_handlers: Handlers | None = None,
         store_to: str | Path | None = None,
     ) -> tuple[Association, OSError | None]:
-        host = _host(addr)
+        host = host_name(addr)
         if isinstance(port, bool) or not isinstance(port, int):
             raise TypeError(f"the port is an int, not {type(port).__name__}")
-        bind = _bind_address(bind_address)
+        bind = local_address(bind_address)
         if tls_args is not None:
             raise NotImplementedError("TLS is not supported by this version")
         called = validate_ae_title(ae_title, "the peer's AE title")
-        proposed = self._requested if contexts is None else _contexts(contexts, MOST_REQUESTED_CONTEXTS)
+        proposed = self._requested if contexts is None else checked_contexts(contexts, MOST_REQUESTED_CONTEXTS)
         if not proposed:
             raise RuntimeError("an association needs presentation contexts to propose: see add_requested_context()")
         folder = None if store_to is None else str(Path(store_to).resolve())
-        handlers = _table(evt_handlers)
+        handlers = handler_table(evt_handlers)
         association = Association(self, "requestor", handlers)
         association.acceptor.ae_title = called
         association.requestor.ae_title = self._ae_title
@@ -573,56 +570,3 @@ def association_callback(association: Association) -> Callable[[Any, str, Any], 
             found._perform(kind, message)
 
     return perform
-
-
-def _syntaxes(value: str | Sequence[str] | None) -> list[str]:
-    if value is None:
-        return [str(syntax) for syntax in DEFAULT_TRANSFER_SYNTAXES]
-    return [value] if isinstance(value, str) else list(value)
-
-
-def _contexts(contexts: list[PresentationContext], most: int | None) -> list[PresentationContext]:
-    for context in contexts:
-        if not isinstance(context, PresentationContext):
-            raise ValueError(f"presentation contexts are PresentationContext objects, not {type(context).__name__}")
-    if most is not None and len(contexts) > most:
-        raise ValueError(f"an association has at most {most} presentation contexts, not {len(contexts)}")
-    return list(contexts)
-
-
-def _keep_without(context: PresentationContext, transfer_syntax: str | Sequence[str] | None) -> bool:
-    """Takes the transfer syntaxes out; whether the context has any left."""
-    if transfer_syntax is None:
-        return False
-    dropped = {str(syntax) for syntax in _syntaxes(transfer_syntax)}
-    context.transfer_syntax = [syntax for syntax in context.transfer_syntax if str(syntax) not in dropped]
-    return bool(context.transfer_syntax)
-
-
-def _table(handlers: Handlers | None) -> HandlerTable:
-    table = HandlerTable()
-    for event, handler, *args in handlers or ():
-        table.bind(event, handler, args[0] if args else None)
-    return table
-
-
-def _host(addr: Any) -> str:
-    if isinstance(addr, str):
-        return addr
-    if isinstance(addr, tuple) and len(addr) == 3 and isinstance(addr[0], str):
-        address, _flowinfo, scope_id = addr
-        return f"{address}%{scope_id}" if scope_id else address
-    raise TypeError(f"the peer's address is a str or (str, int, int), not {addr!r}")
-
-
-def _bind_address(value: Any) -> tuple[str, int] | None:
-    if value is None:
-        return None
-    if (
-        isinstance(value, tuple)
-        and len(value) in (2, 4)
-        and isinstance(value[0], str)
-        and all(isinstance(part, int) for part in value[1:])
-    ):
-        return value[0], value[1]
-    raise TypeError(f"the address to bind is (str, int) or (str, int, int, int), not {value!r}")

@@ -219,7 +219,9 @@ def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> SCP_
     return role
 
 
-_COMMON_STORAGE = {keyword: uid for keyword, uid in data.STORAGE.items() if keyword not in data.LESS_COMMON_STORAGE}
+_COMMON_STORAGE = {
+    keyword: uid for keyword, uid in data.STORAGE.items() if keyword not in data.LESS_COMMON_STORAGE
+} | data.RETIRED_STORAGE
 
 #: The ready-made lists, and the SOP classes in them.
 _LISTS: dict[str, dict[str, str]] = {

@@ -43,6 +43,7 @@ _GROUPS: tuple[tuple[dict[str, str], type[ServiceClass]], ...] = (
 )
 
 _SERVICES: dict[str, type[ServiceClass]] = {uid: service for group, service in _GROUPS for uid in group.values()} | {
+    **dict.fromkeys(data.RETIRED_STORAGE.values(), sc.StorageServiceClass),
     "1.2.840.10008.4.2": sc.StorageServiceClass,
     "1.2.840.10008.5.1.4.34.6": scn.UnifiedProcedureStepServiceClass,
 }

@@ -21,8 +21,9 @@ use dimsefast_protocol::negotiation::NegotiatedContext;
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
 use dimsefast_protocol::types::{AbortReason, AbortSource};
 
+use crate::admission::Admission;
 use crate::jobs::{Job, JobKind, Jobs, Notice};
-use crate::listen::{Admission, Server};
+use crate::listen::Server;
 use crate::message::Message;
 use crate::process;
 use crate::sink::{Sink, StorePlan};

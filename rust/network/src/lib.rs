@@ -5,6 +5,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+mod admission;
 mod connect;
 mod connection;
 mod drive;
@@ -20,11 +21,12 @@ pub mod transport;
 mod wake;
 mod watch;
 
+pub use admission::{AcceptorConfig, NegotiationReply};
 pub use connect::{Request, connect};
 pub use connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Connection, End, Service};
 pub use dimsefast_protocol as protocol;
 pub use jobs::{Job, JobKind, Notice};
-pub use listen::{AcceptorConfig, NegotiationReply, Server};
+pub use listen::Server;
 pub use message::{Message, Payload};
 pub use operation::{Patience, Reply, WaitError};
 pub use sink::{FileIdentity, Received, StorePlan};

@@ -1,0 +1,79 @@
+"""Arguments of `AE` as they are given, and as they are used."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .events import HandlerTable
+from .presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+
+#: What `evt_handlers` takes: (event, handler) or (event, handler, [arguments]) each.
+Handlers = Sequence[tuple[Any, ...]]
+
+
+def seconds(value: Any, default: float | None) -> float | None:
+    """A time-out as it is kept: None is no limit, what is no number or negative gives the default."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        return default
+    return value
+
+
+def syntaxes(value: str | Sequence[str] | None) -> list[str]:
+    """Transfer syntaxes as a list: one or several were given, or none for the default."""
+    if value is None:
+        return [str(syntax) for syntax in DEFAULT_TRANSFER_SYNTAXES]
+    return [value] if isinstance(value, str) else list(value)
+
+
+def checked_contexts(contexts: list[PresentationContext], most: int | None) -> list[PresentationContext]:
+    """A copy of the list, which has at most `most` presentation contexts in it; else ValueError."""
+    for context in contexts:
+        if not isinstance(context, PresentationContext):
+            raise ValueError(f"presentation contexts are PresentationContext objects, not {type(context).__name__}")
+    if most is not None and len(contexts) > most:
+        raise ValueError(f"an association has at most {most} presentation contexts, not {len(contexts)}")
+    return list(contexts)
+
+
+def keep_without(context: PresentationContext, transfer_syntax: str | Sequence[str] | None) -> bool:
+    """Takes the transfer syntaxes out; whether the context has any left."""
+    if transfer_syntax is None:
+        return False
+    dropped = {str(syntax) for syntax in syntaxes(transfer_syntax)}
+    context.transfer_syntax = [syntax for syntax in context.transfer_syntax if str(syntax) not in dropped]
+    return bool(context.transfer_syntax)
+
+
+def handler_table(handlers: Handlers | None) -> HandlerTable:
+    """The handlers of an `evt_handlers` argument."""
+    table = HandlerTable()
+    for event, handler, *args in handlers or ():
+        table.bind(event, handler, args[0] if args else None)
+    return table
+
+
+def host_name(addr: Any) -> str:
+    """The address of a peer as the core takes it; TypeError for what is none."""
+    if isinstance(addr, str):
+        return addr
+    if isinstance(addr, tuple) and len(addr) == 3 and isinstance(addr[0], str):
+        address, _flowinfo, scope_id = addr
+        return f"{address}%{scope_id}" if scope_id else address
+    raise TypeError(f"the peer's address is a str or (str, int, int), not {addr!r}")
+
+
+def local_address(value: Any) -> tuple[str, int] | None:
+    """The address to bind as the core takes it; TypeError for what is none."""
+    if value is None:
+        return None
+    if (
+        isinstance(value, tuple)
+        and len(value) in (2, 4)
+        and isinstance(value[0], str)
+        and all(isinstance(part, int) for part in value[1:])
+    ):
+        return value[0], value[1]
+    raise TypeError(f"the address to bind is (str, int) or (str, int, int, int), not {value!r}")

@@ -1,0 +1,219 @@
+//! Admitting associations: what an acceptor offers, who gets a seat, and the answer to an A-ASSOCIATE-RQ.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dimsefast_protocol::negotiation::{SupportedContext, negotiate_as_acceptor};
+use dimsefast_protocol::pdu::{
+    AssociateAc, AssociateRj, AssociateRq, AsyncOps, ContextReply, SopExtended, UserInformation,
+};
+use dimsefast_protocol::types::{AeTitle, RejectReason, RejectResult, RejectSource, Uid};
+
+use crate::connection::{Connection, Core};
+use crate::jobs::Notice;
+use crate::listen::Server;
+use crate::sink::StorePlan;
+
+/// What an acceptor offers and asks. Can be changed while the server runs.
+#[derive(Clone)]
+pub struct AcceptorConfig {
+    /// Its own AE title.
+    pub ae_title: AeTitle,
+    /// Whether the called AE title must be its own.
+    pub require_called: bool,
+    /// Calling AE titles that are let in; empty for all.
+    pub require_calling: Vec<AeTitle>,
+    /// Supported presentation contexts, sorted by abstract syntax.
+    pub contexts: Vec<SupportedContext>,
+    /// Accept any abstract syntax as a storage class.
+    pub unrestricted_storage: bool,
+    /// Associations at the same time.
+    pub maximum_associations: usize,
+    /// Associations at the same time of one calling AE title; `None` for no limit.
+    pub maximum_per_calling: Option<usize>,
+    /// Maximum length received, in bytes; 0 for no limit.
+    pub max_pdu_length: u32,
+    /// Time-outs.
+    pub acse_timeout: Option<Duration>,
+    /// Idle time-out.
+    pub network_timeout: Option<Duration>,
+    /// (invoked, performed) operations; (1, 1) is not negotiated.
+    pub async_ops: (u16, u16),
+    /// Implementation Class UID.
+    pub implementation_uid: Uid,
+    /// Implementation version name.
+    pub implementation_version: Option<Vec<u8>>,
+    /// Where received objects go.
+    pub store: StorePlan,
+    /// See [`Connection::watch_notices`].
+    pub bound: u32,
+}
+
+/// What the service adds to an A-ASSOCIATE-AC.
+#[derive(Debug, Clone, Default)]
+pub struct NegotiationReply {
+    /// Asynchronous operations window (invoked, performed).
+    pub async_ops: Option<(u16, u16)>,
+    /// Application information by SOP class.
+    pub sop_extended: Vec<(Uid, Vec<u8>)>,
+    /// Server response to the user identity.
+    pub user_identity: Option<Vec<u8>>,
+}
+
+/// The acceptor's side of a connection that is not yet, or was, admitted.
+pub(crate) struct Admission {
+    server: Arc<Server>,
+    /// The calling AE title that has a seat.
+    calling: Option<Vec<u8>>,
+}
+
+impl Admission {
+    /// Of a connection that has asked for nothing yet.
+    pub(crate) fn new(server: Arc<Server>) -> Self {
+        Self { server, calling: None }
+    }
+}
+
+impl Drop for Admission {
+    fn drop(&mut self) {
+        if let Some(calling) = self.calling.take() {
+            self.server.seats().leave(&calling);
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Seats {
+    taken: usize,
+    by_calling: HashMap<Vec<u8>, usize>,
+}
+
+impl Seats {
+    fn take(&mut self, config: &AcceptorConfig, calling: &[u8]) -> bool {
+        let own = self.by_calling.get(calling).copied().unwrap_or(0);
+        if self.taken >= config.maximum_associations || config.maximum_per_calling.is_some_and(|limit| own >= limit) {
+            return false;
+        }
+        self.taken += 1;
+        *self.by_calling.entry(calling.to_vec()).or_default() += 1;
+        true
+    }
+
+    fn leave(&mut self, calling: &[u8]) {
+        self.taken = self.taken.saturating_sub(1);
+        if let Some(own) = self.by_calling.get_mut(calling) {
+            *own -= 1;
+            if *own == 0 {
+                self.by_calling.remove(calling);
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Answers an A-ASSOCIATE-RQ that was handed to the service.
+    pub fn accept(&self, reply: NegotiationReply) {
+        self.with(|core, now| core.answer_request(now, Some(reply)));
+    }
+
+    /// Refuses it.
+    pub fn reject(&self, reject: AssociateRj) {
+        self.with(|core, now| core.refuse(now, reject));
+    }
+}
+
+impl Core {
+    /// Accepts or rejects the A-ASSOCIATE-RQ by the server's configuration and `reply`.
+    pub(crate) fn answer_request(&mut self, now: Duration, reply: Option<NegotiationReply>) {
+        let Some(request) = self.association.request().cloned() else { return };
+        let Some(admission) = &mut self.admission else { return };
+        let config = admission.server.config();
+        if let Some(reject) = refusal(&config, &request) {
+            return self.refuse(now, reject);
+        }
+        if admission.calling.is_none() {
+            let calling = request.calling.trimmed().to_vec();
+            if !admission.server.seats().take(&config, &calling) {
+                // PS3.8 9.3.4: the local limit is exceeded.
+                return self.refuse(now, reject(RejectResult::TRANSIENT, RejectSource::PRESENTATION, 2));
+            }
+            admission.calling = Some(calling);
+        }
+        let (contexts, roles) = negotiate_as_acceptor(&request, &config.contexts, config.unrestricted_storage);
+        let reply = reply.unwrap_or_default();
+        let proposed = request.user.async_ops;
+        let async_ops = reply.async_ops.or_else(|| {
+            // Each side's limit for the other; (1, 1) is the default and is not answered.
+            let (invoked, performed) = config.async_ops;
+            let smaller =
+                |own: u16, theirs: u16| if own == 0 || theirs == 0 { own.max(theirs) } else { own.min(theirs) };
+            proposed
+                .filter(|_| (invoked, performed) != (1, 1))
+                .map(|proposed| (smaller(performed, proposed.invoked), smaller(invoked, proposed.performed)))
+        });
+        self.jobs.window = async_ops.map_or(1, |(window, _)| if window == 0 { 16 } else { usize::from(window) });
+        let accept = AssociateAc {
+            protocol_version: 1,
+            called: request.called.clone(),
+            calling: request.calling.clone(),
+            application_context: request.application_context.clone(),
+            contexts: contexts
+                .iter()
+                .map(|context| ContextReply {
+                    id: context.id,
+                    result: context.result,
+                    transfer_syntax: context
+                        .transfer_syntax
+                        .clone()
+                        .or_else(|| context.proposed_transfer_syntaxes.first().cloned()),
+                })
+                .collect(),
+            user: UserInformation {
+                max_length: Some(config.max_pdu_length),
+                implementation_class_uid: Some(config.implementation_uid.clone()),
+                implementation_version: config.implementation_version.clone().map(Into::into),
+                async_ops: async_ops.map(|(invoked, performed)| AsyncOps { invoked, performed }),
+                roles,
+                sop_extended: reply
+                    .sop_extended
+                    .into_iter()
+                    .map(|(sop_class, info)| SopExtended { sop_class, info })
+                    .collect(),
+                user_identity_response: reply.user_identity,
+                ..UserInformation::default()
+            },
+        };
+        if self.association.accept(now, accept, contexts).is_ok() {
+            self.notify(Notice::Accepted);
+            self.establish();
+        }
+    }
+
+    pub(crate) fn refuse(&mut self, now: Duration, reject: AssociateRj) {
+        // It fails only where the peer has gone already.
+        let _ = self.association.reject(now, reject);
+    }
+}
+
+fn reject(result: RejectResult, source: RejectSource, reason: u8) -> AssociateRj {
+    AssociateRj { result, source, reason: RejectReason(reason) }
+}
+
+/// Why a request cannot be admitted, whatever room there is (PS3.8 9.3.4).
+fn refusal(config: &AcceptorConfig, request: &AssociateRq) -> Option<AssociateRj> {
+    if request.protocol_version & 1 == 0 {
+        return Some(reject(RejectResult::PERMANENT, RejectSource::ACSE, 2));
+    }
+    if request.application_context.trimmed() != b"1.2.840.10008.3.1.1.1" {
+        return Some(reject(RejectResult::PERMANENT, RejectSource::USER, 2));
+    }
+    let wanted = &config.require_calling;
+    if !wanted.is_empty() && !wanted.iter().any(|title| title.matches(&request.calling)) {
+        return Some(reject(RejectResult::PERMANENT, RejectSource::USER, 3));
+    }
+    if config.require_called && !config.ae_title.matches(&request.called) {
+        return Some(reject(RejectResult::PERMANENT, RejectSource::USER, 7));
+    }
+    None
+}
