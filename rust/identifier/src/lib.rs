@@ -1,16 +1,20 @@
-//! Attribute matching (PS3.4 C.2.2.2), without I/O: one key against one stored attribute.
+//! Identifiers (PS3.5) and attribute matching (PS3.4), without I/O.
 //!
-//! A [`Key`] is compiled once from the value of a key attribute and its value representation, and then asked for each candidate. Values
-//! are text, already decoded to Unicode; several values of an attribute are separated by backslashes, as on the wire.
-//!
-//! - [`Key`]: universal, single value, list of UID, wild card and range matching.
-//! - [`temporal`]: DA, TM and DT values as the spans of time that they name.
-//! - [`wildcard`]: `*` and `?`.
+//! - [`codec`]: datasets as bytes: records, writing, other transfer syntaxes, attributes from a passing stream.
+//! - [`charset`]: Specific Character Set.
+//! - [`matching`]: one key against one stored attribute.
+//! - [`query`]: a whole identifier against whole datasets.
+//! - [`dictionary`], [`Tag`], [`Vr`]: what elements are.
 
 #![forbid(unsafe_code)]
 
-mod key;
-pub mod temporal;
-pub mod wildcard;
+pub mod charset;
+pub mod codec;
+pub mod dictionary;
+pub mod matching;
+pub mod query;
+mod tag;
+mod vr;
 
-pub use key::{EmptyCandidate, Key};
+pub use tag::Tag;
+pub use vr::Vr;

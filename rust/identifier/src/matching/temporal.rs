@@ -2,6 +2,8 @@
 //!
 //! A value becomes a number that compares as time does; what is not written is the beginning in the lower bound and the end in the upper.
 
+use std::borrow::Cow;
+
 /// A value of DA, TM or DT: the first and the last instant that it names, in microseconds of a proleptic Gregorian calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
@@ -13,10 +15,38 @@ pub struct Span {
     pub offset: Option<i32>,
 }
 
+/// What a key asks for: instants from the first to the last, the ends included; `None` is an open end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// The first instant.
+    pub from: Option<i64>,
+    /// The last instant.
+    pub to: Option<i64>,
+}
+
+impl Range {
+    /// Whether a stored value lies within. What it leaves out may lie on either side: it does where the two overlap.
+    pub fn overlaps(&self, span: &Span) -> bool {
+        self.from.is_none_or(|from| span.last >= from) && self.to.is_none_or(|to| span.first <= to)
+    }
+
+    /// The range of a date key and that of a time key as one range of instants (PS3.4 C.2.2.2.5.4): from the first time of the first day
+    /// to the last time of the last day.
+    pub fn combined(date: Self, time: Self) -> Self {
+        Self {
+            from: date.from.map(|from| from + time.from.unwrap_or(0)),
+            // The end of a range of dates is the last instant of a day.
+            to: date.to.map(|to| time.to.map_or(to, |time| to - (DAY - 1) + time)),
+        }
+    }
+}
+
 const SECOND: i64 = 1_000_000;
-const MINUTE: i64 = 60 * SECOND;
+/// A minute, in microseconds.
+pub(crate) const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+/// A day, in microseconds.
+pub(crate) const DAY: i64 = 24 * HOUR;
 
 /// Digits as a number; `None` where there is anything else.
 fn number(text: &str) -> Option<i64> {
@@ -42,12 +72,11 @@ fn month_length(year: i64, month: i64) -> i64 {
 
 /// A date `YYYYMMDD`, or `YYYY.MM.DD` as before DICOM 3.0.
 pub fn date(text: &str) -> Option<Span> {
-    let plain: String = if text.len() == 10 && text.as_bytes()[4] == b'.' && text.as_bytes()[7] == b'.' {
-        text.chars().filter(|c| *c != '.').collect()
-    } else {
-        text.to_owned()
-    };
-    (plain.len() == 8).then(|| date_part(&plain))?
+    if text.len() == 10 && text.as_bytes()[4] == b'.' && text.as_bytes()[7] == b'.' {
+        let plain: String = text.chars().filter(|c| *c != '.').collect();
+        return (plain.len() == 8).then(|| date_part(&plain))?;
+    }
+    (text.len() == 8).then(|| date_part(text))?
 }
 
 /// `YYYY`, `YYYYMM` or `YYYYMMDD`.
@@ -81,7 +110,7 @@ fn date_part(text: &str) -> Option<Span> {
 
 /// A time `HH`, `HHMM`, `HHMMSS` or `HHMMSS.F` with up to six digits, or with colons as before DICOM 3.0.
 pub fn time(text: &str) -> Option<Span> {
-    let plain: String = text.chars().filter(|c| *c != ':').collect();
+    let plain = if text.contains(':') { Cow::Owned(text.replace(':', "")) } else { Cow::Borrowed(text) };
     let (whole, fraction) = match plain.split_once('.') {
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (&*plain, None),

@@ -1,0 +1,191 @@
+//! From bytes to a pydicom Dataset, element by element and without pydicom's parser.
+
+use std::sync::Arc;
+
+use dimsefast_identifier::codec::record::{actual_syntax, parse};
+use dimsefast_identifier::codec::transcode::{has_what_messages_lack, transcode};
+use dimsefast_identifier::codec::{Element, Entry, Kind, Record, Syntax, TransferSyntax, deflate};
+use dimsefast_identifier::{Tag, Vr, dictionary};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
+
+/// An encoded dataset, parsed: Encoded(data, transfer_syntax). Raises ValueError for what is no dataset.
+#[pyclass(frozen, module = "dimsefast._core")]
+pub(crate) struct Encoded {
+    source: Arc<Source>,
+    /// Its entries in the source; all of them unless it is an item.
+    entries: std::ops::Range<usize>,
+    /// Its bytes in the source.
+    bytes: std::ops::Range<usize>,
+    syntax: Syntax,
+}
+
+/// What a dataset and its items share.
+struct Source {
+    data: Py<PyBytes>,
+    entries: Vec<Entry>,
+    transfer_syntax: String,
+    deflated: bool,
+}
+
+impl Encoded {
+    pub(crate) fn data<'a>(&'a self, py: Python<'a>) -> &'a [u8] {
+        &self.source.data.bind(py).as_bytes()[self.bytes.clone()]
+    }
+
+    pub(crate) fn syntax(&self) -> Syntax {
+        self.syntax
+    }
+
+    pub(crate) fn record<'a>(&'a self, py: Python<'a>) -> Record<'a> {
+        Record::new(self.source.data.bind(py).as_bytes(), &self.source.entries[self.entries.clone()])
+    }
+}
+
+/// The bytes of a dataset in this transfer syntax, inflated where it says so.
+pub(crate) fn inflated<'py>(data: Bound<'py, PyBytes>, transfer_syntax: TransferSyntax) -> PyResult<Bound<'py, PyBytes>> {
+    if !transfer_syntax.deflated {
+        return Ok(data);
+    }
+    let py = data.py();
+    let inflated = deflate::inflate(data.as_bytes()).map_err(|error| no_dataset(&error))?;
+    Ok(PyBytes::new(py, &inflated))
+}
+
+pub(crate) fn no_dataset(error: &dimsefast_identifier::codec::CodecError) -> PyErr {
+    PyValueError::new_err(format!("not an encoded dataset: {error}"))
+}
+
+#[pymethods]
+impl Encoded {
+    #[new]
+    fn new(data: Bound<'_, PyBytes>, transfer_syntax: String) -> PyResult<Self> {
+        let known = TransferSyntax::from_uid(transfer_syntax.as_bytes());
+        let data = inflated(data, known)?;
+        let entries = parse(data.as_bytes(), known.syntax).map_err(|error| no_dataset(&error))?;
+        let syntax = actual_syntax(data.as_bytes(), known.syntax);
+        let (all, length) = (0..entries.len(), data.as_bytes().len());
+        let source = Source { data: data.unbind(), entries, transfer_syntax, deflated: known.deflated };
+        Ok(Self { source: Arc::new(source), entries: all, bytes: 0..length, syntax })
+    }
+
+    /// The UID that it was made with.
+    #[getter]
+    fn transfer_syntax(&self) -> &str {
+        &self.source.transfer_syntax
+    }
+
+    #[getter]
+    fn is_implicit_vr(&self) -> bool {
+        self.syntax.implicit
+    }
+
+    #[getter]
+    fn is_little_endian(&self) -> bool {
+        !self.syntax.big_endian
+    }
+
+    /// Its bytes as they go into a message in `transfer_syntax`: no file meta, no group lengths.
+    fn encode<'py>(&self, py: Python<'py>, transfer_syntax: &str) -> Bound<'py, PyBytes> {
+        let to = TransferSyntax::from_uid(transfer_syntax.as_bytes());
+        let (record, data) = (self.record(py), self.data(py));
+        if to.syntax == self.syntax && !has_what_messages_lack(record) {
+            if !to.deflated && data.len() == self.source.data.bind(py).as_bytes().len() {
+                return self.source.data.bind(py).clone();
+            }
+            return PyBytes::new(py, &if to.deflated { deflate::deflate(data) } else { data.to_vec() });
+        }
+        let bytes = transcode(record, self.syntax, to.syntax);
+        PyBytes::new(py, &if to.deflated { deflate::deflate(&bytes) } else { bytes })
+    }
+
+    /// The elements as pydicom keeps them: {tag: RawDataElement}, sequences as what `make_sequence(tag, [Encoded], is_undefined_length)` makes
+    /// of their items.
+    fn elements<'py>(&self, py: Python<'py>, make_sequence: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let elements = PyDict::new(py);
+        let mut at = self.entries.start;
+        for element in self.record(py).elements() {
+            let tag = base_tag(py, element.entry.tag)?;
+            let value = if element.entry.kind == Kind::Sequence {
+                make_sequence.call1((&tag, self.items(py, at)?, element.entry.undefined))?
+            } else {
+                self.raw(py, &tag, &element)?
+            };
+            elements.set_item(tag, value)?;
+            at += 1 + element.entry.descendants;
+        }
+        Ok(elements)
+    }
+
+    /// Whether there is an element with this tag.
+    fn __contains__(&self, py: Python<'_>, tag: u32) -> bool {
+        self.record(py).get(Tag(tag)).is_some()
+    }
+
+    /// The value of Specific Character Set as text; None where it has none.
+    fn character_set(&self, py: Python<'_>) -> Option<String> {
+        let element = self.record(py).get(Tag::SPECIFIC_CHARACTER_SET)?;
+        Some(String::from_utf8_lossy(element.value()).trim_end_matches([' ', '\0']).to_owned())
+    }
+
+    fn __len__(&self) -> usize {
+        self.bytes.len()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (Bound<'py, PyBytes>, &'static str)) {
+        let uid = match self.syntax {
+            Syntax::IMPLICIT => "1.2.840.10008.1.2",
+            Syntax::BIG_ENDIAN => "1.2.840.10008.1.2.2",
+            _ => "1.2.840.10008.1.2.1",
+        };
+        (py.get_type::<Self>(), (PyBytes::new(py, self.data(py)), uid))
+    }
+}
+
+impl Encoded {
+    /// The items of the sequence whose entry is at `at`.
+    fn items<'py>(&self, py: Python<'py>, at: usize) -> PyResult<Bound<'py, PyList>> {
+        let sequence = &self.source.entries[at];
+        let items = PyList::empty(py);
+        let (mut item_at, end) = (at + 1, at + 1 + sequence.descendants);
+        while item_at < end {
+            let item = &self.source.entries[item_at];
+            let next = item_at + 1 + item.descendants;
+            items.append(Self {
+                source: self.source.clone(),
+                entries: item_at + 1..next,
+                bytes: item.start..item.end,
+                syntax: item.syntax,
+            })?;
+            item_at = next;
+        }
+        Ok(items)
+    }
+
+    fn raw<'py>(&self, py: Python<'py>, tag: &Bound<'py, PyAny>, element: &Element<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let entry = element.entry;
+        // Without a VR pydicom looks it up by itself, private dictionaries included.
+        let vr = (!self.syntax.implicit).then(|| vr_name(py, entry.vr));
+        let value = match element.value() {
+            b"" if !is_empty_bytes(entry.vr) => None,
+            value => Some(PyBytes::new(py, value)),
+        };
+        let length = if entry.kind == Kind::Fragments { u32::MAX as usize } else { entry.end - entry.start };
+        let fields = (tag, vr, length, value, entry.start, self.syntax.implicit, !self.syntax.big_endian, true, false);
+        let class = raw_data_element(py)?;
+        class.call_method1(intern!(py, "__new__"), PyTuple::new(py, [class.as_any().clone()])?.add(fields.into_pyobject(py)?)?.cast_into::<PyTuple>()?)
+    }
+}
+
+/// What pydicom keeps as the value of a raw element without one: bytes for text other than numbers, None for the rest.
+fn is_empty_bytes(vr: Vr) -> bool {
+    vr == Vr::SQ || vr.uses_character_set() || matches!(vr, Vr::AE | Vr::AS | Vr::CS | Vr::DA | Vr::DT | Vr::TM | Vr::UI | Vr::UR)
+}
+
+fn raw_data_element(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    CLASS.import(py, "pydicom.dataelem", "RawDataElement")
+}
