@@ -3,27 +3,109 @@
 from __future__ import annotations
 
 import copy
-import zlib
 from io import BytesIO
+from typing import Any, ClassVar, Self
 
+from pydicom.charset import convert_encodings, default_encoding
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
 from pydicom.filewriter import write_dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-_IMPLICIT, _BIG, _DEFLATED = "1.2.840.10008.1.2", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+from . import _core
+
+_IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+_BIG, _DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+
+
+class LazyDataset(Dataset):
+    """A `Dataset` that is made only when something of it is asked for: a bare `Dataset()` costs 11 us, and most are not looked at."""
+
+    #: The attributes of a bare Dataset.
+    _BARE: ClassVar[dict[str, Any]] = dict(vars(Dataset()))
+
+    @classmethod
+    def _of(cls, unbuilt: Any) -> Self:
+        """One that will be made of `unbuilt`."""
+        dataset = cls.__new__(cls)
+        dataset.__dict__["_unbuilt"] = unbuilt
+        return dataset
+
+    def _attributes(self, unbuilt: Any) -> dict[str, Any]:
+        """What makes it a full Dataset: attributes by name, `_dict` among them."""
+        raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Any:
+        own = self.__dict__
+        unbuilt = own.get("_unbuilt")
+        if unbuilt is None:
+            return Dataset.__getattr__(self, name)
+        bare = {key: value.copy() if isinstance(value, dict) else value for key, value in self._BARE.items()}
+        # What was set meanwhile (file_meta) stays.
+        own.update({**bare, **self._attributes(unbuilt), **own})
+        own.pop("_unbuilt", None)
+        return getattr(self, name)
+
+
+class EncodedDataset(LazyDataset):
+    """A `Dataset` that still is the bytes that it was received or read as. Sent on unchanged, it never becomes anything else."""
+
+    @classmethod
+    def _item(cls, encoded: _core.Encoded, parent_encoding: str | list[str]) -> Self:
+        item = cls._of(encoded)
+        item.__dict__["_parent_encoding"] = parent_encoding
+        return item
+
+    def _attributes(self, encoded: _core.Encoded) -> dict[str, Any]:
+        inherited = self.__dict__.get("_parent_encoding", default_encoding)
+        charset = encoded.character_set()
+        encodings = inherited if charset is None else convert_encodings(charset.split("\\"))
+
+        def sequence(tag: BaseTag, items: list[_core.Encoded], is_undefined_length: bool) -> DataElement:
+            value = Sequence([EncodedDataset._item(item, encodings) for item in items])
+            return DataElement(tag, "SQ", value, is_undefined_length=is_undefined_length, already_converted=True)
+
+        return {
+            "_dict": encoded.elements(sequence),
+            "_read_implicit": encoded.is_implicit_vr,
+            "_read_little": encoded.is_little_endian,
+            "_read_charset": encodings,
+            "is_undefined_length_sequence_item": encoded.is_undefined_length,
+        }
+
+
+def unchanged(dataset: Dataset) -> _core.Encoded | None:
+    """The bytes that a dataset still is; None where it has become more."""
+    return dataset.__dict__.get("_unbuilt") if isinstance(dataset, EncodedDataset) else None
 
 
 def decode_dataset(data: bytes, transfer_syntax: str) -> Dataset:
-    """The dataset that these bytes encode, elements decoded when they are read.
+    """The dataset that these bytes encode: it becomes a full Dataset when it is looked at, and its elements are decoded when they are read.
 
-    Raises what pydicom raises for bytes that are none.
+    Raises ValueError for bytes that are no dataset.
+    """
+    return EncodedDataset._of(_core.Encoded(data, str(transfer_syntax)))
+
+
+def decode_object(data: bytes, transfer_syntax: str) -> Dataset:
+    """The same for a received object: what breaks the rules is read as far as pydicom can.
+
+    Raises ValueError for what neither can read.
     """
     syntax = str(transfer_syntax)
-    if syntax == _DEFLATED:
-        data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data)
-    return read_dataset(BytesIO(data), syntax == _IMPLICIT, syntax != _BIG)
+    try:
+        return decode_dataset(data, syntax)
+    except ValueError:
+        if syntax == _DEFLATED:
+            raise
+        try:
+            return read_dataset(BytesIO(data), syntax == _IMPLICIT, syntax != _BIG)
+        except RecursionError:
+            raise ValueError("not an encoded dataset: sequences are nested too deep") from None
 
 
 def encode_dataset(dataset: Dataset, transfer_syntax: str) -> bytes:
@@ -32,22 +114,26 @@ def encode_dataset(dataset: Dataset, transfer_syntax: str) -> bytes:
     Raises ValueError where it cannot be encoded.
     """
     syntax = str(transfer_syntax)
-    buffer = DicomBytesIO()
-    buffer.is_little_endian = syntax != _BIG
-    buffer.is_implicit_VR = syntax == _IMPLICIT
+    encoded = unchanged(dataset)
+    if encoded is not None:
+        return encoded.encode(syntax)
+    quickly = _core.encode(dataset, syntax)
+    return quickly if quickly is not None else _encode_by_pydicom(dataset, syntax)
+
+
+def _encode_by_pydicom(dataset: Dataset, syntax: str) -> bytes:
+    """What the core leaves to pydicom: values and representations out of the ordinary, and those that it has an error for."""
     meta = [tag for tag in dataset.keys() if tag.group <= 2]  # noqa: SIM118 - items would decode every element
     if meta:
         dataset = copy.copy(dataset)
         for tag in meta:
             del dataset[tag]
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = syntax != _BIG
+    buffer.is_implicit_VR = syntax == _IMPLICIT
     try:
         write_dataset(buffer, dataset)
     except Exception as error:
         raise ValueError(f"the dataset cannot be encoded as {UID(syntax).name}: {error}") from error
     encoded = buffer.getvalue()
-    if syntax == _DEFLATED:
-        compressor = zlib.compressobj(wbits=-zlib.MAX_WBITS)
-        encoded = compressor.compress(encoded) + compressor.flush()
-        # PS3.5 A.5: padded to an even length.
-        encoded += b"\0" * (len(encoded) % 2)
-    return encoded
+    return _core.Encoded(encoded, _EXPLICIT).encode(syntax) if syntax == _DEFLATED else encoded

@@ -15,7 +15,7 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
-from .dataset import decode_dataset
+from .dataset import decode_dataset, decode_object
 
 if TYPE_CHECKING:
     from .association import Association
@@ -108,7 +108,8 @@ class Event:
         found = self._decoded.get("dataset")
         if found is None:
             request = self.__dict__["request"]
-            found = decode_dataset(request.dataset_bytes() or b"", str(request.context.transfer_syntax))
+            decode = decode_object if self.event is EVT_C_STORE else decode_dataset
+            found = decode(request.dataset_bytes() or b"", str(request.context.transfer_syntax))
             self._decoded["dataset"] = found
         return found
 

@@ -4,189 +4,194 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-from pydicom import dcmread
 from pydicom.datadict import keyword_for_tag
-from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
-from pydicom.sequence import Sequence
-from pydicom.tag import Tag
 
+from . import _core
 from . import _sop_class_data as data
-from ._core import Key
+from .dataset import EncodedDataset, encode_dataset, unchanged
 from .errors import MatchError
 
-#: What is matched: a dataset, or the path of a DICOM file.
-Candidate = Dataset | str | Path
-T = TypeVar("T", Dataset, str, Path, Candidate)
+#: What is matched: a dataset, the bytes of one, or the path of a DICOM file.
+Candidate = Dataset | bytes | str | Path
+T = TypeVar("T", Dataset, bytes, str, Path, Candidate)
+
+EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 
 _IDENTIFIER_DOES_NOT_MATCH = 0xA900
-
-#: The unique key of each level, top first, by information model.
-_PATIENT = (
-    ("PATIENT", "PatientID"),
-    ("STUDY", "StudyInstanceUID"),
-    ("SERIES", "SeriesInstanceUID"),
-    ("IMAGE", "SOPInstanceUID"),
-)
-_LEVELS: dict[str, tuple[tuple[str, str], ...]] = {
-    "PatientRoot": _PATIENT,
-    "StudyRoot": _PATIENT[1:],
-    "PatientStudyOnly": _PATIENT[:2],
-}
-
-#: Elements of an identifier that are no keys.
-_NOT_KEYS = {"QueryRetrieveLevel", "SpecificCharacterSet", "TimezoneOffsetFromUTC", "RetrieveAETitle"}
+_LEVEL, _RETRIEVE_AE_TITLE = 0x00080052, 0x00080054
+_INFORMATION_MODELS = ("PatientRoot", "StudyRoot", "PatientStudyOnly")
+#: Encoded candidates that are looked at in one go: enough to make the way there and back cheap.
+_CHUNK = 4096
 
 
-def _information_model(uid: str) -> str | None:
-    """PatientRoot, StudyRoot or PatientStudyOnly; None for a model without levels."""
-    keywords = (keyword for keyword, known in data.QUERY_RETRIEVE.items() if known == str(uid))
-    keyword = next(keywords, "")
+class Condition(NamedTuple):
+    """Something that a dataset has to fulfil to match, for whoever looks candidates up in an index of their own.
+
+    An index may return more than what matches, never less: a condition that it cannot express is left out, and the `Matcher` decides.
+
+    Attributes:
+        tag: the attribute.
+        keyword: its keyword; empty for a private one.
+        vr: its value representation.
+        kind: `single` (this value; PN without regard to case), `list` (one of these), `all` (each of these), `wildcard` (`*` and `?`, one of these),
+            `range` (from the first of the two values to the second, the ends included, an empty one is open; DA as YYYYMMDD, TM as
+            HHMMSS.FFFFFF, DT in UTC as YYYYMMDDHHMMSS.FFFFFF), `empty` (no value), `fuzzy` (a name), `sequence` (an item fulfils all `items`).
+            A stored attribute without a value fulfils any but in a worklist.
+        values: decoded, without padding.
+        items: of a sequence, what one of its items has to fulfil.
+    """
+
+    tag: int
+    keyword: str
+    vr: str
+    kind: str
+    values: tuple[str, ...]
+    items: tuple[Condition, ...]
+
+
+def information_model(uid: str) -> tuple[str | None, bool]:
+    """PatientRoot, StudyRoot or PatientStudyOnly, None for a model without levels; and whether the SOP class retrieves."""
+    keyword = next((keyword for keyword, known in data.QUERY_RETRIEVE.items() if known == str(uid)), "")
     if not keyword.endswith(("Find", "Move", "Get")):
-        return None
-    return next((model for model in _LEVELS if keyword.startswith(model)), None)
-
-
-def _text(element: DataElement) -> str:
-    """The value as one text, several values separated by backslashes."""
-    value = element.value
-    if value is None:
-        return ""
-    if isinstance(value, (MultiValue, list)):
-        return "\\".join("" if one is None else str(one) for one in value)
-    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-
-
-class _Keys:
-    """The keys of an identifier, or of one item of a sequence in it."""
-
-    def __init__(self, identifier: Dataset) -> None:
-        self.values: list[tuple[int, Key]] = []
-        self.sequences: list[tuple[int, _Keys]] = []
-        self.requested: list[tuple[int, str]] = []
-        for element in identifier:
-            tag = int(element.tag)
-            if element.keyword in _NOT_KEYS or element.tag.element == 0 or element.tag.group <= 2:
-                continue
-            self.requested.append((tag, element.VR))
-            if element.VR == "SQ":
-                items = element.value or []
-                if items and len(items[0]):
-                    self.sequences.append((tag, _Keys(items[0])))
-                continue
-            key = Key(element.VR, _text(element))
-            if not key.is_universal:
-                self.values.append((tag, key))
-
-    def match(self, candidate: Dataset, empty_matches: bool) -> bool:
-        for tag, key in self.values:
-            element = candidate.get(tag)
-            if not key.matches("" if element is None else _text(element), empty_matches):
-                return False
-        for tag, keys in self.sequences:
-            element = candidate.get(tag)
-            items = [] if element is None or element.value is None else element.value
-            if not items:
-                if keys.asks and not empty_matches:
-                    return False
-                continue
-            if not any(keys.match(item, empty_matches) for item in items):
-                return False
-        return True
-
-    @property
-    def asks(self) -> bool:
-        """Whether anything but universal matching is in it."""
-        return bool(self.values) or any(keys.asks for _, keys in self.sequences)
-
-    def response(self, candidate: Dataset, empty_matches: bool) -> Dataset:
-        """The requested attributes and no others; of sequences the matching items."""
-        response = Dataset()
-        inner = dict(self.sequences)
-        for tag, vr in self.requested:
-            element = candidate.get(tag)
-            if element is None:
-                response.add_new(tag, vr, [] if vr == "SQ" else None)
-            elif vr == "SQ" and tag in inner and element.value:
-                keys = inner[tag]
-                items = [item for item in element.value if keys.match(item, empty_matches)]
-                response.add_new(tag, vr, Sequence([keys.response(item, empty_matches) for item in items]))
-            else:
-                response[tag] = element
-        return response
+        return None, False
+    return next((model for model in _INFORMATION_MODELS if keyword.startswith(model)), None), not keyword.endswith("Find")
 
 
 class Matcher:
-    """A query, compiled once: says which datasets match, and what the response for each is.
+    """A query, compiled once: says which datasets match, and what the response for each is. The work is done in the core.
 
-    Universal, single value, list of UID, wild card, range (DA, TM, DT, partial precision and UTC offsets included)
-    and sequence matching;
-    names without regard to case, each component group for itself. Matching is that of the Rust core, key by key.
+    Universal, single value, list of UID, wild card, range (DA, TM, DT, with partial precision and UTC offsets) and sequence matching; names without
+    regard to case, each component group for itself. What has to be negotiated is off unless asked for here.
 
     Args:
-        identifier: the keys: `event.identifier` of a C-FIND, C-MOVE or C-GET.
-        model: the SOP class of the query; default: none, every key is matched and no level is required.
-        relational: whether relational queries were negotiated: unique keys above the level are not required then.
+        identifier: the keys: `event.identifier` of a C-FIND, C-MOVE or C-GET, or an encoded one.
+        model: UID of the query's SOP class. Default: none; every key is matched and no level is required.
+        level: the Query/Retrieve Level, where the identifier does not say it.
+        relational: relational queries: unique keys above the level are not required.
+        datetime: a pair of date and time keys is one range of instants. Always so in a worklist.
+        fuzzy: names also match by what they look and sound like: accents, the order of words and small misspellings do not
+            count (`rust/identifier/src/matching/fuzzy.rs` says how).
+        timezone: dates and times are compared in the identifier's Timezone Offset From UTC, where it has one.
+        local_timezone: the offset of what does not say its own, such as "+0100". Default: none, nothing is adjusted then.
+        empty_value: a key of two quotation marks asks for an attribute without a value.
+        multiple_value: several values of a key must all be there; otherwise any of them.
+        transfer_syntax: of the identifier and candidates that are given as bytes. Default: Explicit VR Little Endian.
 
-    Raises MatchError for an identifier that the model does not allow.
+    Raises MatchError for an identifier that the model does not allow, ValueError for bytes that are no identifier.
     """
 
-    def __init__(self, identifier: Dataset, model: str | None = None, relational: bool = False) -> None:
-        self._identifier = identifier
-        self._model = None if model is None else _information_model(model)
-        #: A stored attribute without a value matches any key, except in a worklist.
-        self._empty_matches = model is None or self._model is not None
-        self.level: str | None = None
-        if self._model is not None:
-            self.level = self._check(_LEVELS[self._model], relational)
-        self._keys = _Keys(identifier)
+    def __init__(
+        self,
+        identifier: Dataset | bytes,
+        model: str | None = None,
+        *,
+        level: str | None = None,
+        relational: bool = False,
+        datetime: bool = False,
+        fuzzy: bool = False,
+        timezone: bool = False,
+        local_timezone: str | None = None,
+        empty_value: bool = False,
+        multiple_value: bool = False,
+        transfer_syntax: str = EXPLICIT_LITTLE,
+    ) -> None:
+        self._transfer_syntax = str(transfer_syntax)
+        known, retrieves = (None, False) if model is None else information_model(model)
+        self._query = _core.Query(
+            _encoded(identifier, self._transfer_syntax),
+            level=level,
+            worklist=model is not None and known is None,
+            datetime=datetime,
+            fuzzy=fuzzy,
+            timezone=timezone,
+            empty_value=empty_value,
+            multiple_value=multiple_value,
+            local_timezone=local_timezone,
+        )
+        self._tags = self._query.tags
+        if known is not None and (mismatch := self._query.check(known, relational, retrieves)) is not None:
+            raise MatchError(_IDENTIFIER_DOES_NOT_MATCH, *mismatch)
 
-    def _check(self, levels: tuple[tuple[str, str], ...], relational: bool) -> str:
-        """The level of the query, with the unique keys above it present (PS3.4 C.4.1.1.3)."""
-        level = str(self._identifier.get("QueryRetrieveLevel") or "").strip()
-        names = [name for name, _ in levels]
-        if level not in names:
-            comment = f"Query/Retrieve Level {level!r} is none of {', '.join(names)}"
-            raise MatchError(_IDENTIFIER_DOES_NOT_MATCH, 0x00080052, comment[:64])
-        for name, keyword in levels[: names.index(level)]:
-            element = self._identifier.data_element(keyword) if keyword in self._identifier else None
-            if element is not None and Key(element.VR, _text(element)).is_single_value:
-                continue
-            if relational and (element is None or Key(element.VR, _text(element)).is_universal):
-                continue
-            comment = f"{keyword} needs one value: level {level} is below {name}"
-            raise MatchError(_IDENTIFIER_DOES_NOT_MATCH, int(Tag(keyword)), comment[:64])
-        return level
+    @property
+    def level(self) -> str | None:
+        """The Query/Retrieve Level; None where there is none."""
+        return self._query.level or None
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """What a dataset has to fulfil, all of it: see `Condition`. Universal keys are not among them."""
+        return _conditions(self._query.conditions())
 
     def matches(self, candidate: Candidate) -> bool:
-        """Whether a dataset, or the DICOM file at a path, matches."""
-        return self._keys.match(_dataset(candidate), self._empty_matches)
+        """Whether a dataset, an encoded one, or the DICOM file at a path matches.
+
+        Raises ValueError for what is no dataset, OSError for a file that cannot be read.
+        """
+        return self._query.matches(*self._candidate(candidate))
 
     def filter(self, candidates: Iterable[T]) -> Iterator[T]:
-        """Those that match, as they are."""
-        return (candidate for candidate in candidates if self.matches(candidate))
+        """Those that match, as they are.
+
+        A list or tuple of encoded datasets is matched many at a time, without the GIL; of anything else each one is handed on
+        before the next is asked for. Raises as `matches` does.
+        """
+        if isinstance(candidates, (list, tuple)) and all(type(candidate) is bytes for candidate in candidates):
+            encoded: list[Any] = list(candidates)
+            for first in range(0, len(encoded), _CHUNK):
+                for at in self._query.select(encoded, first, first + _CHUNK, self._transfer_syntax):
+                    yield encoded[at]
+            return
+        for candidate in candidates:
+            if self.matches(candidate):
+                yield candidate
 
     def response(self, candidate: Candidate, retrieve_aet: str | None = None) -> Dataset:
-        """The identifier of a response: the requested attributes, the level, and the AE title to retrieve from."""
-        dataset = _dataset(candidate)
-        response = self._keys.response(dataset, self._empty_matches)
-        if "SpecificCharacterSet" in dataset:
-            response.SpecificCharacterSet = dataset.SpecificCharacterSet
-        if self.level is not None:
-            response.QueryRetrieveLevel = self.level
+        """The identifier of a response: the requested attributes and no others, of sequences the matching items, and the level.
+
+        It stays encoded until it is looked at, and is sent without ever being decoded.
+
+        Args:
+            candidate: what matched.
+            retrieve_aet: Retrieve AE Title, where the objects can be retrieved from.
+        """
+        extra = [] if self.level is None else [(_LEVEL, "CS", self.level)]
         if retrieve_aet is not None:
-            response.RetrieveAETitle = retrieve_aet
-        return response
+            extra.append((_RETRIEVE_AE_TITLE, "AE", retrieve_aet))
+        encoded, transfer_syntax = self._query.response(*self._candidate(candidate), extra)
+        return EncodedDataset._of(_core.Encoded(encoded, transfer_syntax))
+
+    def _candidate(self, candidate: Candidate) -> tuple[_core.Encoded | bytes, str]:
+        """A candidate, encoded, and its transfer syntax. Of a Dataset or file only what is needed."""
+        if isinstance(candidate, bytes):
+            return candidate, self._transfer_syntax
+        if isinstance(candidate, (str, Path)):
+            return _core.read_header(candidate, self._tags[-1])
+        encoded = unchanged(candidate)
+        if encoded is not None:
+            return encoded, EXPLICIT_LITTLE
+        quickly = _core.encode(candidate, EXPLICIT_LITTLE, self._tags)
+        if quickly is None:
+            needed = Dataset()
+            needed.update({tag: candidate[tag] for tag in self._tags if tag in candidate})
+            quickly = encode_dataset(needed, EXPLICIT_LITTLE)
+        return quickly, EXPLICIT_LITTLE
 
     def __repr__(self) -> str:
-        keys = ", ".join(keyword_for_tag(tag) or f"{tag:08X}" for tag, _ in self._keys.values)
+        keys = ", ".join(condition.keyword or f"{condition.tag:08X}" for condition in self.conditions)
         return f"<Matcher {self.level or ''} {keys}>"
 
 
-def _dataset(candidate: Any) -> Dataset:
-    if isinstance(candidate, Dataset):
-        return candidate
-    return dcmread(candidate, stop_before_pixels=True)
+def _encoded(identifier: Dataset | bytes, transfer_syntax: str) -> _core.Encoded:
+    if isinstance(identifier, bytes):
+        return _core.Encoded(identifier, transfer_syntax)
+    return unchanged(identifier) or _core.Encoded(encode_dataset(identifier, EXPLICIT_LITTLE), EXPLICIT_LITTLE)
+
+
+def _conditions(rows: list[Any]) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(tag, keyword_for_tag(tag), vr, kind, tuple(values), _conditions(items))
+        for tag, vr, kind, values, items in rows
+    )

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from pydicom.dataset import Dataset
 
+from .dataset import LazyDataset
+
 STATUS_SUCCESS = "Success"
 STATUS_PENDING = "Pending"
 STATUS_CANCEL = "Cancel"
@@ -79,7 +81,7 @@ class Status(IntEnum):
 Extra = tuple[int, str, Any]
 
 
-class StatusDataset(Dataset):
+class StatusDataset(LazyDataset):
     """A status: a `Dataset` with Status and the optional elements that came with it.
 
     It becomes a full Dataset when anything but `Status` is asked for: most programs look at nothing else.
@@ -87,9 +89,7 @@ class StatusDataset(Dataset):
 
     @classmethod
     def _make(cls, code: int, extra: tuple[Extra, ...]) -> Self:
-        status = cls.__new__(cls)
-        status.__dict__["_unbuilt"] = (code, extra)
-        return status
+        return cls._of((code, extra))
 
     @property
     def Status(self) -> int:  # noqa: N802 - the DICOM keyword
@@ -99,13 +99,9 @@ class StatusDataset(Dataset):
             return int(unbuilt[0])
         return int(Dataset.__getattr__(self, "Status"))
 
-    def __getattr__(self, name: str) -> Any:
-        unbuilt = self.__dict__.pop("_unbuilt", None)
-        if unbuilt is None:
-            return Dataset.__getattr__(self, name)
+    def _attributes(self, unbuilt: tuple[int, tuple[Extra, ...]]) -> dict[str, Any]:
         code, extra = unbuilt
-        Dataset.__init__(self)
-        self.add_new(0x00000900, "US", code)
-        for number, vr, value in extra:
-            self.add_new(number, vr, value)
-        return getattr(self, name)
+        elements = Dataset()
+        for number, vr, value in ((0x00000900, "US", code), *extra):
+            elements.add_new(number, vr, value)
+        return {"_dict": elements._dict}

@@ -1,8 +1,11 @@
 //! DICOM files (PS3.10): the preamble and file meta group in front of a dataset.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use dimsefast_identifier::Tag;
+use dimsefast_identifier::codec::{Syntax, TransferSyntax, deflate, length_up_to, record};
 
 /// What the file meta group says of the dataset behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,6 +97,43 @@ fn fill(file: &mut File, head: &mut Vec<u8>, length: usize) -> io::Result<()> {
         file.take(missing as u64).read_to_end(head)?;
     }
     Ok(())
+}
+
+/// The header of a DICOM file is refused above this length, in bytes.
+const HEADER_LIMIT: usize = 64 << 20;
+
+/// Reads the dataset of a DICOM file up to the element with the tag `last`, and not what follows: pixel data, mostly. Inflated where it was deflated;
+/// the second value is how it is encoded then.
+///
+/// # Errors
+/// `InvalidData` as [`read_meta`] gives it, and where the header does not end within 64 MiB; what the file system says.
+pub fn read_header(path: &Path, last: Tag) -> io::Result<(Vec<u8>, Syntax)> {
+    let mut file = File::open(path)?;
+    let meta = read_meta(&mut file, path)?;
+    let known = TransferSyntax::from_uid(&meta.transfer_syntax);
+    file.seek(SeekFrom::Start(meta.dataset_offset))?;
+    let mut bytes = Vec::new();
+    if known.deflated {
+        file.take(HEADER_LIMIT as u64).read_to_end(&mut bytes)?;
+        let inflated = deflate::inflate(&bytes).map_err(|error| invalid(path, &error.to_string()))?;
+        return Ok((inflated, known.syntax));
+    }
+    let mut piece = 16 << 10;
+    loop {
+        let read = (&file).take(piece).read_to_end(&mut bytes)?;
+        let syntax = record::actual_syntax(&bytes, known.syntax);
+        if let Some(length) = length_up_to(&bytes, syntax, last) {
+            bytes.truncate(length);
+            return Ok((bytes, syntax));
+        }
+        if (read as u64) < piece {
+            return Ok((bytes, syntax));
+        }
+        if bytes.len() > HEADER_LIMIT {
+            return Err(invalid(path, "its header does not end"));
+        }
+        piece = bytes.len() as u64;
+    }
 }
 
 /// The preamble, prefix and file meta group for a received dataset.

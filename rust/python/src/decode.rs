@@ -6,11 +6,11 @@ use dimsefast_identifier::codec::record::{actual_syntax, parse};
 use dimsefast_identifier::codec::transcode::{has_what_messages_lack, transcode};
 use dimsefast_identifier::codec::{Element, Entry, Kind, Record, Syntax, TransferSyntax, deflate};
 use dimsefast_identifier::{Tag, Vr, dictionary};
+use crate::query::uid_of;
 use pyo3::exceptions::PyValueError;
-use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyBytes, PyDict, PyList, PyTuple, PyType};
+use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 
 /// An encoded dataset, parsed: Encoded(data, transfer_syntax). Raises ValueError for what is no dataset.
 #[pyclass(frozen, module = "dimsefast._core")]
@@ -21,6 +21,7 @@ pub(crate) struct Encoded {
     /// Its bytes in the source.
     bytes: std::ops::Range<usize>,
     syntax: Syntax,
+    undefined: bool,
 }
 
 /// What a dataset and its items share.
@@ -28,7 +29,6 @@ struct Source {
     data: Py<PyBytes>,
     entries: Vec<Entry>,
     transfer_syntax: String,
-    deflated: bool,
 }
 
 impl Encoded {
@@ -68,14 +68,20 @@ impl Encoded {
         let entries = parse(data.as_bytes(), known.syntax).map_err(|error| no_dataset(&error))?;
         let syntax = actual_syntax(data.as_bytes(), known.syntax);
         let (all, length) = (0..entries.len(), data.as_bytes().len());
-        let source = Source { data: data.unbind(), entries, transfer_syntax, deflated: known.deflated };
-        Ok(Self { source: Arc::new(source), entries: all, bytes: 0..length, syntax })
+        let source = Source { data: data.unbind(), entries, transfer_syntax };
+        Ok(Self { source: Arc::new(source), entries: all, bytes: 0..length, syntax, undefined: false })
     }
 
     /// The UID that it was made with.
     #[getter]
     fn transfer_syntax(&self) -> &str {
         &self.source.transfer_syntax
+    }
+
+    /// Whether it is an item of undefined length.
+    #[getter]
+    fn is_undefined_length(&self) -> bool {
+        self.undefined
     }
 
     #[getter]
@@ -136,12 +142,7 @@ impl Encoded {
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (Bound<'py, PyBytes>, &'static str)) {
-        let uid = match self.syntax {
-            Syntax::IMPLICIT => "1.2.840.10008.1.2",
-            Syntax::BIG_ENDIAN => "1.2.840.10008.1.2.2",
-            _ => "1.2.840.10008.1.2.1",
-        };
-        (py.get_type::<Self>(), (PyBytes::new(py, self.data(py)), uid))
+        (py.get_type::<Self>(), (PyBytes::new(py, self.data(py)), uid_of(self.syntax)))
     }
 }
 
@@ -159,6 +160,7 @@ impl Encoded {
                 entries: item_at + 1..next,
                 bytes: item.start..item.end,
                 syntax: item.syntax,
+                undefined: item.undefined,
             })?;
             item_at = next;
         }
@@ -175,17 +177,41 @@ impl Encoded {
         };
         let length = if entry.kind == Kind::Fragments { u32::MAX as usize } else { entry.end - entry.start };
         let fields = (tag, vr, length, value, entry.start, self.syntax.implicit, !self.syntax.big_endian, true, false);
-        let class = raw_data_element(py)?;
-        class.call_method1(intern!(py, "__new__"), PyTuple::new(py, [class.as_any().clone()])?.add(fields.into_pyobject(py)?)?.cast_into::<PyTuple>()?)
+        let make = RAW_DATA_ELEMENT.get_or_try_init(py, || raw_data_element(py))?;
+        make.bind(py).call1((fields,))
     }
+}
+
+static RAW_DATA_ELEMENT: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+
+/// `RawDataElement._make`, without its checks: `tuple.__new__` bound to the class.
+fn raw_data_element(py: Python<'_>) -> PyResult<Py<PyAny>> {
+    let class = py.import("pydicom.dataelem")?.getattr("RawDataElement")?;
+    let new = py.get_type::<PyTuple>().getattr("__new__")?;
+    Ok(py.import("functools")?.call_method1("partial", (new, class))?.unbind())
+}
+
+/// The letters of a VR, made once each.
+fn vr_name(py: Python<'_>, vr: Vr) -> Bound<'_, PyString> {
+    PyString::intern(py, vr.as_str())
+}
+
+/// The tag as pydicom has it. Those of the dictionary are made once; a peer's own would only fill the memory.
+fn base_tag(py: Python<'_>, tag: Tag) -> PyResult<Bound<'_, PyAny>> {
+    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+    static MADE: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    let made = MADE.get_or_init(py, || PyDict::new(py).unbind()).bind(py);
+    if let Some(found) = made.get_item(tag.0)? {
+        return Ok(found);
+    }
+    let new = CLASS.import(py, "pydicom.tag", "BaseTag")?.call1((tag.0,))?;
+    if dictionary::vr(tag, false) != Vr::UN {
+        made.set_item(tag.0, &new)?;
+    }
+    Ok(new)
 }
 
 /// What pydicom keeps as the value of a raw element without one: bytes for text other than numbers, None for the rest.
 fn is_empty_bytes(vr: Vr) -> bool {
     vr == Vr::SQ || vr.uses_character_set() || matches!(vr, Vr::AE | Vr::AS | Vr::CS | Vr::DA | Vr::DT | Vr::TM | Vr::UI | Vr::UR)
-}
-
-fn raw_data_element(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
-    static CLASS: PyOnceLock<Py<PyType>> = PyOnceLock::new();
-    CLASS.import(py, "pydicom.dataelem", "RawDataElement")
 }

@@ -165,7 +165,7 @@ impl<'py> Encoder<'py> {
         let is_undefined = element.get_item(2)?.extract::<u32>()? == u32::MAX;
         let vr = match element.get_item(1)?.extract::<Option<String>>()? {
             Some(letters) => letters.as_bytes().try_into().ok().and_then(Vr::from_letters).ok_or(LeftToPydicom)?,
-            None if tag.is_private() => return Err(LeftToPydicom),
+            None if tag.is_private() || dictionary::depends_on_dataset(tag) => return Err(LeftToPydicom),
             None => dictionary::vr(tag, false),
         };
         if is_undefined || vr == Vr::SQ || (is_little_endian == self.syntax.big_endian && vr.word() > 1) {
@@ -183,9 +183,6 @@ impl<'py> Encoder<'py> {
             if !read.eq(dataset.getattr(intern!(self.py, "_character_set"))?)? {
                 return Err(LeftToPydicom);
             }
-        }
-        if dictionary::is_ambiguous(tag) {
-            return Err(LeftToPydicom);
         }
         self.writer.element(tag, vr, value);
         Ok(())

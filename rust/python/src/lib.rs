@@ -2,10 +2,12 @@
 
 mod associate;
 mod connection;
+mod decode;
+mod encode;
 mod log;
-mod matching;
 mod message;
 mod pool;
+mod query;
 mod server;
 mod wait;
 
@@ -39,11 +41,15 @@ mod _core {
     #[pymodule_export]
     use super::connection::Connection;
     #[pymodule_export]
+    use super::decode::Encoded;
+    #[pymodule_export]
+    use super::encode::encode;
+    #[pymodule_export]
     use super::log::set_log_level;
     #[pymodule_export]
-    use super::matching::Key;
+    use super::message::{Message, read_file_meta, read_header};
     #[pymodule_export]
-    use super::message::{Message, read_file_meta};
+    use super::query::Query;
     #[pymodule_export]
     use super::server::Server;
     #[pymodule_export]

@@ -1,11 +1,15 @@
 //! A received DIMSE message, and what the file meta group of a DICOM file says.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use dimsefast_identifier::Tag;
 use dimsefast_network::{self as network, Received, part10};
+use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
+
+use crate::query::uid_of;
 
 /// A received request or response.
 #[pyclass(frozen, module = "dimsefast._core")]
@@ -104,23 +108,29 @@ impl Message {
 #[pyfunction]
 pub(crate) fn read_file_meta(py: Python<'_>, path: PathBuf) -> PyResult<(String, String, String, u64)> {
     let meta = py.detach(|| File::open(&path).and_then(|mut file| part10::read_meta(&mut file, &path)));
-    match meta {
-        Ok(meta) => Ok((
-            String::from_utf8_lossy(&meta.sop_class).into_owned(),
-            String::from_utf8_lossy(&meta.sop_instance).into_owned(),
-            String::from_utf8_lossy(&meta.transfer_syntax).into_owned(),
-            meta.dataset_offset,
-        )),
-        Err(error) if error.kind() == std::io::ErrorKind::InvalidData => {
-            Err(pyo3::exceptions::PyValueError::new_err(error.to_string()))
-        }
-        Err(error) => {
-            // With errno and file name, as Python's own `open` raises it.
-            let text = PyString::new(py, &path.to_string_lossy()).unbind();
-            match error.raw_os_error() {
-                Some(number) => Err(pyo3::exceptions::PyOSError::new_err((number, error.to_string(), text))),
-                None => Err(error.into()),
-            }
-        }
+    let meta = meta.map_err(|error| file_error(py, error, &path))?;
+    let text = |uid: &[u8]| String::from_utf8_lossy(uid).into_owned();
+    Ok((text(&meta.sop_class), text(&meta.sop_instance), text(&meta.transfer_syntax), meta.dataset_offset))
+}
+
+/// Reads the dataset of a DICOM file up to the element with the tag `last`: (bytes, the transfer syntax that they are in).
+///
+/// Raises as `read_file_meta` does.
+#[pyfunction]
+pub(crate) fn read_header<'py>(py: Python<'py>, path: PathBuf, last: u32) -> PyResult<(Bound<'py, PyBytes>, &'static str)> {
+    let header = py.detach(|| part10::read_header(&path, Tag(last)));
+    let (bytes, syntax) = header.map_err(|error| file_error(py, error, &path))?;
+    Ok((PyBytes::new(py, &bytes), uid_of(syntax)))
+}
+
+/// With errno and file name, as Python's own `open` raises it.
+fn file_error(py: Python<'_>, error: std::io::Error, path: &Path) -> PyErr {
+    if error.kind() == std::io::ErrorKind::InvalidData {
+        return PyValueError::new_err(error.to_string());
+    }
+    let text = PyString::new(py, &path.to_string_lossy()).unbind();
+    match error.raw_os_error() {
+        Some(number) => PyOSError::new_err((number, error.to_string(), text)),
+        None => error.into(),
     }
 }

@@ -151,3 +151,15 @@ pub(crate) fn item_end(bytes: &[u8], item: &Header, syntax: Syntax, depth: usize
     }
     Ok((at, at))
 }
+
+/// The offset of the first element whose tag is beyond `last`; `None` where the bytes end before it comes, or are no dataset.
+pub fn length_up_to(bytes: &[u8], syntax: Syntax, last: Tag) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let header = header(bytes, at, syntax)?;
+        if header.tag > last {
+            return Some(at);
+        }
+        at = skip(bytes, &header, syntax, 0).ok()?;
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! - [`parse`](record::parse) says where the elements of a dataset are: the native [`Record`], which borrows the bytes.
 //! - [`Writer`] makes bytes of elements; [`transcode`](transcode::transcode) those of a record in another transfer syntax.
-//! - [`Skimmer`] picks attributes from a large dataset as its bytes pass.
+//! - [`Skimmer`] picks attributes from a large dataset as its bytes pass; [`length_up_to`] says how far its header goes.
 //! - [`inflate`](deflate::inflate) and [`deflate`](deflate::deflate) are the deflated transfer syntax.
 //!
 //! Bytes are a peer's: lengths are checked against their parent, nesting against [`DEPTH`], and what is kept is proportional to what came.
@@ -19,7 +19,8 @@ use std::fmt;
 use crate::tag::Tag;
 
 pub(crate) use header::{Header, UNDEFINED, header, is_explicit_by_mistake, item_end, item_header, skip, starts_with_item};
-pub use record::{Entry, Kind, Record};
+pub use header::length_up_to;
+pub use record::{Element, Entry, Kind, Record};
 pub use skim::Skimmer;
 pub use write::Writer;
 

@@ -35,6 +35,11 @@ pub fn vr(tag: Tag, signed: bool) -> Vr {
     }
 }
 
+/// Whether the rest of the dataset says what the representation is: US or SS, OB or OW.
+pub fn depends_on_dataset(tag: Tag) -> bool {
+    matches!(find(tag), Some((Vr::XS | Vr::OW, _)))
+}
+
 /// Whether the dictionary lets an attribute have several values.
 pub fn may_have_several_values(tag: Tag) -> bool {
     find(tag).is_some_and(|(_, several)| several)

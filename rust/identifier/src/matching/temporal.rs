@@ -65,6 +65,30 @@ fn days(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year
 }
 
+/// The inverse of [`days`].
+fn civil(days: i64) -> (i64, i64, i64) {
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// An instant as a date, `YYYYMMDD`.
+pub fn date_text(instant: i64) -> String {
+    let (year, month, day) = civil(instant.div_euclid(DAY));
+    format!("{year:04}{month:02}{day:02}")
+}
+
+/// An instant as a time of its day, `HHMMSS.FFFFFF`.
+pub fn time_text(instant: i64) -> String {
+    let at = instant.rem_euclid(DAY);
+    format!("{:02}{:02}{:02}.{:06}", at / HOUR, at / MINUTE % 60, at / SECOND % 60, at % SECOND)
+}
+
 fn month_length(year: i64, month: i64) -> i64 {
     let (next_year, next) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
     days(next_year, next, 1) - days(year, month, 1)
@@ -179,6 +203,16 @@ mod tests {
         for bad in ["20230229", "20231301", "2023", "2023123x", ""] {
             assert_eq!(date(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn instants_are_written_as_they_are_read() {
+        for text in ["00010101", "19700101", "20000229", "20240301", "20241231", "99991231"] {
+            assert_eq!(date_text(date(text).unwrap().first), text);
+            assert_eq!(date_text(date(text).unwrap().last), text);
+        }
+        assert_eq!(time_text(time("103015.5").unwrap().first), "103015.500000");
+        assert_eq!(time_text(time("23").unwrap().last), "235959.999999");
     }
 
     #[test]

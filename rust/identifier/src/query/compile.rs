@@ -47,8 +47,8 @@ fn is_key(tag: Tag) -> bool {
 }
 
 impl Query {
-    /// Compiles an identifier, which is encoded in `syntax`.
-    pub fn new(identifier: Record<'_>, syntax: Syntax, options: Options) -> Self {
+    /// Compiles an identifier, which is encoded in `syntax`. `level` stands for its Query/Retrieve Level where given.
+    pub fn new(identifier: Record<'_>, syntax: Syntax, level: Option<&str>, options: Options) -> Self {
         let text = |tag| {
             let value = identifier.get(tag).map_or_else(Default::default, |element| String::from_utf8_lossy(element.value()));
             value.trim_matches([' ', '\0']).to_owned()
@@ -60,7 +60,8 @@ impl Query {
         let compiler = Compiler { options, inherited: &inherited };
         let top = compiler.keys(identifier, syntax);
         let keys = compiler.dataset(identifier, syntax);
-        Self { keys, options, level: text(Tag::QUERY_RETRIEVE_LEVEL), offset: inherited.offset, top }
+        let level = level.map_or_else(|| text(Tag::QUERY_RETRIEVE_LEVEL), str::to_owned);
+        Self { keys, options, level, offset: inherited.offset, top }
     }
 }
 
