@@ -10,6 +10,7 @@ from pathlib import Path
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 
 DATA = Path(__file__).parents[1] / "data"
 
@@ -111,7 +112,7 @@ def element_of(tag: int, vr: str, text: str) -> DataElement:
     if vr == "PN":
         return DataElement(tag, vr, texts)
     if vr == "AT":
-        values = [int(value, 16) for value in texts]
+        values = [Tag(int(value, 16)) for value in texts]
     elif vr in _INTEGERS:
         values = [int(value) for value in texts]
     elif vr in _FLOATS:
