@@ -1,22 +1,19 @@
-"""What needs no network: items, contexts, SOP classes, statuses, the AE's settings, matching."""
+"""What needs no network: items, contexts, SOP classes, statuses, the AE's settings."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-from pathlib import Path
 from typing import Any
 
 import dimsefast
 import pytest
-from dimsefast import AE, Matcher, MatchError, _config, build_context, build_role, pdu_primitives, sop_class
-from dimsefast._core import Key
+from dimsefast import AE, _config, build_context, build_role, pdu_primitives, sop_class
 from dimsefast.negotiation import from_item
 from dimsefast.presentation import PREBUILT_LISTS, PresentationContext
 from dimsefast.service_class import ServiceClass, StorageServiceClass
 from dimsefast.status import Status, StatusDataset, code_to_category, code_to_status
-from pydicom import Dataset, dcmread
-from pydicom.data import get_testdata_file
+from pydicom import Dataset
 from pydicom.uid import UID
 
 LENGTHS = {
@@ -245,71 +242,6 @@ def test_a_status_is_a_dataset_however_it_is_used(use: Any) -> None:
     status.Status = 0x0000
     assert status.Status == 0 and status["Status"].value == 0
     assert "Status" not in StatusDataset()
-
-
-# Matching
-
-
-def rows() -> list[tuple[str, str, str, bool]]:
-    found = []
-    for line in (Path(__file__).parents[1] / "data" / "matching.txt").read_text().splitlines():
-        if line.strip() and not line.startswith("#"):
-            vr, key, candidate, expected = (cell.strip() for cell in line.split("|"))
-            found.append((vr, key.strip('"'), candidate.strip('"'), expected == "yes"))
-    return found
-
-
-def test_the_golden_table_holds_in_python_too() -> None:
-    assert len(rows()) > 60
-    for vr, key, candidate, expected in rows():
-        assert Key(vr, key).matches(candidate, True) == expected, (vr, key, candidate)
-
-
-def test_a_matcher_over_real_files() -> None:
-    ct, mr = (Path(str(get_testdata_file(name))) for name in ("CT_small.dcm", "MR_small.dcm"))
-    query = Dataset()
-    query.QueryRetrieveLevel, query.PatientName, query.StudyDate = "PATIENT", "comp*CT1", "20040101-"
-    query.OtherPatientIDsSequence = [Dataset()]
-    find = sop_class.PatientRootQueryRetrieveInformationModelFind
-    matcher = Matcher(query, model=find)
-    assert list(matcher.filter([ct, mr])) == [ct] and matcher.matches(dcmread(ct))
-    response = matcher.response(ct, retrieve_aet="ME")
-    assert (response.PatientName, response.RetrieveAETitle) == ("CompressedSamples^CT1", "ME")
-    assert "PatientID" not in response and "PixelData" not in response
-
-
-def test_sequences_match_item_by_item_and_return_the_matching_ones() -> None:
-    def item(modality: str, date: str) -> Dataset:
-        dataset = Dataset()
-        dataset.Modality, dataset.ScheduledProcedureStepStartDate = modality, date
-        return dataset
-
-    worklist = Dataset()
-    worklist.ScheduledProcedureStepSequence = [item("CT", "20240101"), item("MR", "20240202")]
-    query = Dataset()
-    query.ScheduledProcedureStepSequence = [item("MR", "20240101-20240301")]
-    matcher = Matcher(query, model=sop_class.ModalityWorklistInformationFind)
-    assert matcher.matches(worklist)
-    (step,) = matcher.response(worklist).ScheduledProcedureStepSequence
-    assert step.Modality == "MR"
-    query.ScheduledProcedureStepSequence = [item("MR", "20240101")]
-    assert not Matcher(query, model=sop_class.ModalityWorklistInformationFind).matches(worklist)
-    assert not matcher.matches(Dataset()), "a worklist item without a value matches no key"
-
-
-def test_the_levels_are_kept() -> None:
-    find = sop_class.StudyRootQueryRetrieveInformationModelFind
-    query = Dataset()
-    for level, element in (("PATIENT", 0x00080052), ("", 0x00080052), ("SERIES", 0x0020000D)):
-        query.QueryRetrieveLevel = level
-        with pytest.raises(MatchError) as caught:
-            Matcher(query, model=find)
-        assert (caught.value.status, caught.value.offending_element) == (0xA900, element)
-        assert caught.value.as_status().Status == 0xA900 and len(caught.value.comment) <= 64
-    query.QueryRetrieveLevel, query.StudyInstanceUID = "SERIES", "1.2.3"
-    assert Matcher(query, model=find).level == "SERIES"
-    query.StudyInstanceUID = ""
-    assert Matcher(query, model=find, relational=True).level == "SERIES"
 
 
 def test_a_context_equals_another_by_value() -> None:
