@@ -2,8 +2,8 @@
 
     python tools/make_dictionary.py
 
-An element that is encoded without its representation must become what pydicom takes it for, so pydicom's dictionary is the source.
-A test compares the two.
+An element that is encoded without its representation must become what pydicom takes it for, so pydicom's dictionary is
+the source. A test compares the two.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ TARGET = Path(__file__).parents[1] / "rust/identifier/src/dictionary/data.rs"
 
 
 def representation(vr: str) -> str:
-    """One representation: of "OB or OW" and the like the one that implicit VR means; "US or SS" is decided by the dataset."""
-    return {"OB or OW": "OW", "US or SS": "XS", "US or OW": "OW", "US or SS or OW": "OW", "": "UN", "NONE": "UN"}.get(vr, vr)
+    """One representation: of "OB or OW" and the like the one of implicit VR; "US or SS" is decided by the dataset."""
+    one = {"OB or OW": "OW", "US or OW": "OW", "US or SS or OW": "OW", "US or SS": "XS", "": "UN", "NONE": "UN"}
+    return one.get(vr, vr)
 
 
 def rows() -> list[tuple[int, str, bool]]:

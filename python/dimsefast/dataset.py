@@ -23,7 +23,10 @@ _BIG, _DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 
 
 class LazyDataset(Dataset):
-    """A `Dataset` that is made only when something of it is asked for: a bare `Dataset()` costs 11 us, and most are not looked at."""
+    """A `Dataset` that is made only when something of it is asked for.
+
+    A bare `Dataset()` costs 11 us, and most are not looked at.
+    """
 
     #: The attributes of a bare Dataset.
     _BARE: ClassVar[dict[str, Any]] = dict(vars(Dataset()))
@@ -52,7 +55,10 @@ class LazyDataset(Dataset):
 
 
 class EncodedDataset(LazyDataset):
-    """A `Dataset` that still is the bytes that it was received or read as. Sent on unchanged, it never becomes anything else."""
+    """A `Dataset` that still is the bytes that it was received or read as.
+
+    Sent on unchanged, it never becomes anything else.
+    """
 
     @classmethod
     def _item(cls, encoded: _core.Encoded, parent_encoding: str | list[str]) -> Self:
@@ -84,7 +90,9 @@ def unchanged(dataset: Dataset) -> _core.Encoded | None:
 
 
 def decode_dataset(data: bytes, transfer_syntax: str) -> Dataset:
-    """The dataset that these bytes encode: it becomes a full Dataset when it is looked at, and its elements are decoded when they are read.
+    """The dataset that these bytes encode.
+
+    It becomes a full Dataset when it is looked at, and its elements are decoded when they are read.
 
     Raises ValueError for bytes that are no dataset.
     """
@@ -122,7 +130,7 @@ def encode_dataset(dataset: Dataset, transfer_syntax: str) -> bytes:
 
 
 def _encode_by_pydicom(dataset: Dataset, syntax: str) -> bytes:
-    """What the core leaves to pydicom: values and representations out of the ordinary, and those that it has an error for."""
+    """What the core leaves to pydicom: what is out of the ordinary, and what it has an error for."""
     meta = [tag for tag in dataset.keys() if tag.group <= 2]  # noqa: SIM118 - items would decode every element
     if meta:
         dataset = copy.copy(dataset)

@@ -6,8 +6,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from pydicom import dcmread
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.tag import Tag
 
 from . import _core
 from . import _sop_class_data as data
@@ -30,16 +33,18 @@ _CHUNK = 4096
 class Condition(NamedTuple):
     """Something that a dataset has to fulfil to match, for whoever looks candidates up in an index of their own.
 
-    An index may return more than what matches, never less: a condition that it cannot express is left out, and the `Matcher` decides.
+    An index may return more than what matches, never less: a condition that it cannot express is left out, and the
+    `Matcher` decides.
 
     Attributes:
         tag: the attribute.
         keyword: its keyword; empty for a private one.
         vr: its value representation.
-        kind: `single` (this value; PN without regard to case), `list` (one of these), `all` (each of these), `wildcard` (`*` and `?`, one of these),
-            `range` (from the first of the two values to the second, the ends included, an empty one is open; DA as YYYYMMDD, TM as
-            HHMMSS.FFFFFF, DT in UTC as YYYYMMDDHHMMSS.FFFFFF), `empty` (no value), `fuzzy` (a name), `sequence` (an item fulfils all `items`).
-            A stored attribute without a value fulfils any but in a worklist.
+        kind: `single` (this value; PN without regard to case), `list` (one of these), `all` (each of these), `wildcard`
+            (`*` and `?`, one of these), `range` (from the first of the two values to the second, the ends included, an
+            empty one is open; DA as YYYYMMDD, TM as HHMMSS.FFFFFF, DT in UTC as YYYYMMDDHHMMSS.FFFFFF), `empty` (no
+            value), `fuzzy` (a name), `sequence` (an item fulfils all `items`).
+            A stored attribute without a value fulfils any of them, except in a worklist.
         values: decoded, without padding.
         items: of a sequence, what one of its items has to fulfil.
     """
@@ -53,18 +58,21 @@ class Condition(NamedTuple):
 
 
 def information_model(uid: str) -> tuple[str | None, bool]:
-    """PatientRoot, StudyRoot or PatientStudyOnly, None for a model without levels; and whether the SOP class retrieves."""
+    """PatientRoot, StudyRoot, PatientStudyOnly or, without levels, None; and whether the SOP class retrieves."""
     keyword = next((keyword for keyword, known in data.QUERY_RETRIEVE.items() if known == str(uid)), "")
     if not keyword.endswith(("Find", "Move", "Get")):
         return None, False
-    return next((model for model in _INFORMATION_MODELS if keyword.startswith(model)), None), not keyword.endswith("Find")
+    return next((model for model in _INFORMATION_MODELS if keyword.startswith(model)), None), not keyword.endswith(
+        "Find"
+    )
 
 
 class Matcher:
-    """A query, compiled once: says which datasets match, and what the response for each is. The work is done in the core.
+    """A query, compiled once: says which datasets match, and what the response for each is.
 
-    Universal, single value, list of UID, wild card, range (DA, TM, DT, with partial precision and UTC offsets) and sequence matching; names without
-    regard to case, each component group for itself. What has to be negotiated is off unless asked for here.
+    Universal, single value, list of UID, wild card, range (DA, TM, DT, with partial precision and UTC offsets) and
+    sequence matching; names without regard to case, each component group for itself. What has to be negotiated is off
+    unless asked for here.
 
     Args:
         identifier: the keys: `event.identifier` of a C-FIND, C-MOVE or C-GET, or an encoded one.
@@ -72,10 +80,10 @@ class Matcher:
         level: the Query/Retrieve Level, where the identifier does not say it.
         relational: relational queries: unique keys above the level are not required.
         datetime: a pair of date and time keys is one range of instants. Always so in a worklist.
-        fuzzy: names also match by what they look and sound like: accents, the order of words and small misspellings do not
-            count (`rust/identifier/src/matching/fuzzy.rs` says how).
+        fuzzy: names also match by what they look and sound like: accents, the order of words and small misspellings do
+            not count (`rust/identifier/src/matching/fuzzy.rs` says how).
         timezone: dates and times are compared in the identifier's Timezone Offset From UTC, where it has one.
-        local_timezone: the offset of what does not say its own, such as "+0100". Default: none, nothing is adjusted then.
+        local_timezone: the offset of what does not say its own, such as "+0100". Default: none; that is not adjusted.
         empty_value: a key of two quotation marks asks for an attribute without a value.
         multiple_value: several values of a key must all be there; otherwise any of them.
         transfer_syntax: of the identifier and candidates that are given as bytes. Default: Explicit VR Little Endian.
@@ -135,8 +143,8 @@ class Matcher:
     def filter(self, candidates: Iterable[T]) -> Iterator[T]:
         """Those that match, as they are.
 
-        A list or tuple of encoded datasets is matched many at a time, without the GIL; of anything else each one is handed on
-        before the next is asked for. Raises as `matches` does.
+        A list or tuple of encoded datasets is matched many at a time, without the GIL; of anything else each one is
+        handed on before the next is asked for. Raises as `matches` does.
         """
         if isinstance(candidates, (list, tuple)) and all(type(candidate) is bytes for candidate in candidates):
             encoded: list[Any] = list(candidates)
@@ -149,9 +157,10 @@ class Matcher:
                 yield candidate
 
     def response(self, candidate: Candidate, retrieve_aet: str | None = None) -> Dataset:
-        """The identifier of a response: the requested attributes and no others, of sequences the matching items, and the level.
+        """The identifier of a response: the requested attributes and no others, of sequences the matching items.
 
-        It stays encoded until it is looked at, and is sent without ever being decoded.
+        With Query/Retrieve Level where there is one, and Specific Character Set. It stays encoded until it is looked
+        at, and is sent without ever being decoded.
 
         Args:
             candidate: what matched.
@@ -168,20 +177,31 @@ class Matcher:
         if isinstance(candidate, bytes):
             return candidate, self._transfer_syntax
         if isinstance(candidate, (str, Path)):
-            return _core.read_header(candidate, self._tags[-1])
+            try:
+                return _core.read_header(candidate, self._tags[-1]), EXPLICIT_LITTLE
+            except ValueError:
+                # Not as the standard has it: pydicom reads many of those.
+                candidate = _read(candidate)
         encoded = unchanged(candidate)
         if encoded is not None:
             return encoded, EXPLICIT_LITTLE
         quickly = _core.encode(candidate, EXPLICIT_LITTLE, self._tags)
         if quickly is None:
             needed = Dataset()
-            needed.update({tag: candidate[tag] for tag in self._tags if tag in candidate})
+            needed.update({Tag(tag): candidate[tag] for tag in self._tags if tag in candidate})
             quickly = encode_dataset(needed, EXPLICIT_LITTLE)
         return quickly, EXPLICIT_LITTLE
 
     def __repr__(self) -> str:
         keys = ", ".join(condition.keyword or f"{condition.tag:08X}" for condition in self.conditions)
         return f"<Matcher {self.level or ''} {keys}>"
+
+
+def _read(path: str | Path) -> Dataset:
+    try:
+        return dcmread(path, stop_before_pixels=True)
+    except InvalidDicomError as error:
+        raise ValueError(f"{path} is no DICOM file: {error}") from None
 
 
 def _encoded(identifier: Dataset | bytes, transfer_syntax: str) -> _core.Encoded:

@@ -6,8 +6,9 @@
 Attributes are given by keyword argument, in snake case (`patient_id`) or as DICOM has them (`PatientID`). A value is
 
 - text, with `*` and `?` where it may have wild cards, and None or "" for a key that everything matches;
-- a `date`, `time` or `datetime`, or a pair of them, either of which may be None, for a range. For an attribute that is a date, a `datetime` sets the time that
-  belongs to it, too: the pair is one range of instants where combined date-time matching was negotiated;
+- a `date`, `time` or `datetime`, or a pair of them, either of which may be None, for a range. For an attribute that is
+  a date, a `datetime` sets the time that belongs to it, too: the pair is one range of instants where combined date-time
+  matching was negotiated;
 - a number;
 - for a UID any iterable of them: one of these;
 - for a sequence a dict of such attributes, or a Dataset.
@@ -84,7 +85,7 @@ def study(returning: Iterable[str] | None = None, **attributes: Any) -> Dataset:
 
 
 def series(returning: Iterable[str] | None = None, **attributes: Any) -> Dataset:
-    """An identifier at level SERIES; hierarchical queries need `study_instance_uid`, and in the Patient Root `patient_id`."""
+    """An identifier at level SERIES; hierarchical queries need `study_instance_uid`, and the Patient Root `patient_id`."""
     return _level("SERIES", ("PatientID", "StudyInstanceUID", *_SERIES), returning, attributes)
 
 
@@ -134,7 +135,11 @@ def _set(dataset: Dataset, keyword: str, value: Any) -> None:
     if value is None:
         value = ""
     if vr == "SQ":
-        inner = value if isinstance(value, Dataset) else _dataset({_keyword(k): v for k, v in dict(value or {}).items()}, ())
+        inner = (
+            value
+            if isinstance(value, Dataset)
+            else _dataset({_keyword(k): v for k, v in dict(value or {}).items()}, ())
+        )
         setattr(dataset, keyword, [inner])
     elif vr in ("DA", "TM", "DT"):
         _set_instant(dataset, keyword, vr, value)

@@ -358,10 +358,11 @@ def _pair_matches(keys: Dataset, stored: Dataset, date_tag: int, time_tag: int, 
     instant = _stored_pair(stored, date_tag, time_tag, context)
     assert days and times and instant
     wanted = _BEGINNING, _END
-    if days[0] and times[0]:
-        wanted = days[0][0] + times[0][0], wanted[1]
-    if days[1] and times[1]:
-        wanted = wanted[0], days[1][1] - (_DAY - 1) + times[1][1]
+    # An end of the days that is open is open; one of the times alone reaches as far as its day.
+    if days[0]:
+        wanted = days[0][0] + (times[0][0] if times[0] else 0), wanted[1]
+    if days[1]:
+        wanted = wanted[0], days[1][1] - (_DAY - 1) + times[1][1] if times[1] else days[1][1]
     return _meet(instant, wanted)
 
 
@@ -413,14 +414,15 @@ def _fuzzy_matches(key: str, name: str, wild_cards: bool) -> bool:
         return any(_words_match(key, group, wild_cards) for group in groups)
     groups += [""] * (len(keys) - len(groups))
     return all(
-        not one.strip("^ ") or _words_match(one, group, wild_cards) for one, group in zip(keys, groups, strict=False)
+        not _folded(one, wild_cards) or _words_match(one, group, wild_cards)
+        for one, group in zip(keys, groups, strict=False)
     )
 
 
 def _words_match(key: str, group: str, wild_cards: bool) -> bool:
     """Whether each word of the key finds a word of its own."""
     keys, words = _folded(key, wild_cards), _folded(group, False)
-    return any(
+    return bool(keys) and any(
         all(_word_matches(one, word, wild_cards) for one, word in zip(keys, chosen, strict=True))
         for chosen in permutations(words, len(keys))
     )

@@ -41,7 +41,8 @@ fn value() -> impl Strategy<Value = Made> {
 fn dataset() -> impl Strategy<Value = Vec<Made>> {
     let element = value().prop_recursive(4, 40, 4, |inner| {
         let items = prop::collection::vec((any::<bool>(), prop::collection::vec(inner, 0..4)), 0..3);
-        (0..SEQUENCES.len(), any::<bool>(), items).prop_map(|(at, undefined, items)| Made::Sequence(SEQUENCES[at], undefined, items))
+        (0..SEQUENCES.len(), any::<bool>(), items)
+            .prop_map(|(at, undefined, items)| Made::Sequence(SEQUENCES[at], undefined, items))
     });
     prop::collection::vec(element, 0..8)
 }
@@ -181,7 +182,8 @@ fn every_truncation_is_an_error_or_ends_between_elements() {
 
 /// Sequences of undefined length in each other.
 fn nested(levels: usize) -> Vec<u8> {
-    [0x40, 0, 0, 1, b'S', b'Q', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE, 0xFF, 0, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF].repeat(levels)
+    [0x40, 0, 0, 1, b'S', b'Q', 0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFE, 0xFF, 0, 0xE0, 0xFF, 0xFF, 0xFF, 0xFF]
+        .repeat(levels)
 }
 
 #[test]
@@ -209,7 +211,10 @@ fn odd_but_honest() {
     let group = b"\x08\x00\x00\x00UN\x00\x00\x04\x00\x00\x00\x01\x00\x00\x00\x10\x00\x20\x00LO\x02\x00ab";
     let entries = parse(group, Syntax::EXPLICIT).unwrap();
     assert!(has_what_messages_lack(Record::new(group, &entries)));
-    assert_eq!(transcode(Record::new(group, &entries), Syntax::EXPLICIT, Syntax::EXPLICIT), b"\x10\x00\x20\x00LO\x02\x00ab");
+    assert_eq!(
+        transcode(Record::new(group, &entries), Syntax::EXPLICIT, Syntax::EXPLICIT),
+        b"\x10\x00\x20\x00LO\x02\x00ab"
+    );
     // UN of undefined length: its items are in Implicit VR Little Endian, and stay so (PS3.5 6.2.2).
     let unknown = b"\x09\x00\x01\x10UN\x00\x00\xFF\xFF\xFF\xFF\xFE\xFF\x00\xE0\x0A\x00\x00\x00\x10\x00\x20\x00\x02\x00\x00\x00ab\xFE\xFF\xDD\xE0\x00\x00\x00\x00";
     let entries = parse(unknown, Syntax::EXPLICIT).unwrap();
@@ -219,7 +224,8 @@ fn odd_but_honest() {
     let private = b"\x09\x00\x01\x10\xFF\xFF\xFF\xFF\xFE\xFF\x00\xE0\x00\x00\x00\x00\xFE\xFF\xDD\xE0\x00\x00\x00\x00";
     assert_eq!(one(private, Syntax::IMPLICIT).kind, Kind::Sequence);
     // The last delimiters are missing.
-    let open = b"\x40\x00\x00\x01SQ\x00\x00\xFF\xFF\xFF\xFF\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF\x08\x00\x60\x00CS\x02\x00CT";
+    let open =
+        b"\x40\x00\x00\x01SQ\x00\x00\xFF\xFF\xFF\xFF\xFE\xFF\x00\xE0\xFF\xFF\xFF\xFF\x08\x00\x60\x00CS\x02\x00CT";
     assert_eq!(parse(open, Syntax::EXPLICIT).unwrap().len(), 3);
     // Explicit VR where Implicit VR was negotiated.
     assert_eq!(one(b"\x10\x00\x20\x00LO\x02\x00ab", Syntax::IMPLICIT).vr, Vr::LO);

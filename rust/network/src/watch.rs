@@ -138,9 +138,7 @@ fn attend(connection: &Arc<Connection>) {
             return;
         }
         core.drive(connection.now(), false);
-        if let Some(socket) = &core.socket {
-            socket.arm(connection, core.association.poll_timeout());
-        }
+        connection.rest(&mut core);
         core.start_jobs()
     };
     connection.changed.notify_all();

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::query::uid_of;
 use dimsefast_identifier::codec::record::{actual_syntax, parse};
 use dimsefast_identifier::codec::transcode::{has_what_messages_lack, transcode};
 use dimsefast_identifier::codec::{Element, Entry, Kind, Record, Syntax, TransferSyntax, deflate};
 use dimsefast_identifier::{Tag, Vr, dictionary};
-use crate::query::uid_of;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
@@ -46,7 +46,10 @@ impl Encoded {
 }
 
 /// The bytes of a dataset in this transfer syntax, inflated where it says so.
-pub(crate) fn inflated<'py>(data: Bound<'py, PyBytes>, transfer_syntax: TransferSyntax) -> PyResult<Bound<'py, PyBytes>> {
+pub(crate) fn inflated<'py>(
+    data: Bound<'py, PyBytes>,
+    transfer_syntax: TransferSyntax,
+) -> PyResult<Bound<'py, PyBytes>> {
     if !transfer_syntax.deflated {
         return Ok(data);
     }
@@ -62,7 +65,7 @@ pub(crate) fn no_dataset(error: &dimsefast_identifier::codec::CodecError) -> PyE
 #[pymethods]
 impl Encoded {
     #[new]
-    fn new(data: Bound<'_, PyBytes>, transfer_syntax: String) -> PyResult<Self> {
+    pub(crate) fn new(data: Bound<'_, PyBytes>, transfer_syntax: String) -> PyResult<Self> {
         let known = TransferSyntax::from_uid(transfer_syntax.as_bytes());
         let data = inflated(data, known)?;
         let entries = parse(data.as_bytes(), known.syntax).map_err(|error| no_dataset(&error))?;
@@ -213,5 +216,7 @@ fn base_tag(py: Python<'_>, tag: Tag) -> PyResult<Bound<'_, PyAny>> {
 
 /// What pydicom keeps as the value of a raw element without one: bytes for text other than numbers, None for the rest.
 fn is_empty_bytes(vr: Vr) -> bool {
-    vr == Vr::SQ || vr.uses_character_set() || matches!(vr, Vr::AE | Vr::AS | Vr::CS | Vr::DA | Vr::DT | Vr::TM | Vr::UI | Vr::UR)
+    vr == Vr::SQ
+        || vr.uses_character_set()
+        || matches!(vr, Vr::AE | Vr::AS | Vr::CS | Vr::DA | Vr::DT | Vr::TM | Vr::UI | Vr::UR)
 }

@@ -87,7 +87,12 @@ impl<'py> Encoder<'py> {
         Ok(Self { py, pydicom: pydicom(py)?, syntax, writer: Writer::new(syntax), value: Vec::new() })
     }
 
-    fn dataset(&mut self, dataset: &Bound<'py, PyAny>, wanted: Option<&[u32]>, inherited: Encodings<'py>) -> Encoding<()> {
+    fn dataset(
+        &mut self,
+        dataset: &Bound<'py, PyAny>,
+        wanted: Option<&[u32]>,
+        inherited: Encodings<'py>,
+    ) -> Encoding<()> {
         let elements = dataset.getattr(intern!(self.py, "_dict"))?;
         let elements = elements.cast::<PyDict>().map_err(PyErr::from)?;
         let encodings = self.encodings(dataset, elements)?.or(inherited);

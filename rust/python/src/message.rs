@@ -9,6 +9,7 @@ use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
+use crate::decode::Encoded;
 use crate::query::uid_of;
 
 /// A received request or response.
@@ -113,14 +114,14 @@ pub(crate) fn read_file_meta(py: Python<'_>, path: PathBuf) -> PyResult<(String,
     Ok((text(&meta.sop_class), text(&meta.sop_instance), text(&meta.transfer_syntax), meta.dataset_offset))
 }
 
-/// Reads the dataset of a DICOM file up to the element with the tag `last`: (bytes, the transfer syntax that they are in).
+/// Reads the dataset of a DICOM file up to the element with the tag `last`.
 ///
-/// Raises as `read_file_meta` does.
+/// Raises as `read_file_meta` does; ValueError for what is no dataset, too.
 #[pyfunction]
-pub(crate) fn read_header<'py>(py: Python<'py>, path: PathBuf, last: u32) -> PyResult<(Bound<'py, PyBytes>, &'static str)> {
+pub(crate) fn read_header(py: Python<'_>, path: PathBuf, last: u32) -> PyResult<Encoded> {
     let header = py.detach(|| part10::read_header(&path, Tag(last)));
     let (bytes, syntax) = header.map_err(|error| file_error(py, error, &path))?;
-    Ok((PyBytes::new(py, &bytes), uid_of(syntax)))
+    Encoded::new(PyBytes::new(py, &bytes), uid_of(syntax).to_owned())
 }
 
 /// With errno and file name, as Python's own `open` raises it.

@@ -106,9 +106,9 @@ pub(crate) fn starts_with_item(bytes: &[u8], at: usize, syntax: Syntax) -> bool 
 /// Whether bytes that should be Implicit VR are Explicit VR Little Endian: their first element has the letters of a VR where the length
 /// would be, which would then be above 16 kB. Some peers ignore what was negotiated.
 pub(crate) fn is_explicit_by_mistake(bytes: &[u8]) -> bool {
-    header(bytes, 0, Syntax::EXPLICIT)
-        .and_then(|header| header.vr)
-        .is_some_and(|vr| dictionary::vr(Tag(u32::from_le_bytes([bytes[2], bytes[3], bytes[0], bytes[1]])), false) == vr)
+    header(bytes, 0, Syntax::EXPLICIT).and_then(|header| header.vr).is_some_and(|vr| {
+        dictionary::vr(Tag(u32::from_le_bytes([bytes[2], bytes[3], bytes[0], bytes[1]])), false) == vr
+    })
 }
 
 /// The offset behind the value of an element.
@@ -133,7 +133,12 @@ fn skip_items(bytes: &[u8], sequence: &Header, syntax: Syntax, depth: usize) -> 
 }
 
 /// The end of an item's value, and the offset behind its delimiter.
-pub(crate) fn item_end(bytes: &[u8], item: &Header, syntax: Syntax, depth: usize) -> Result<(usize, usize), CodecError> {
+pub(crate) fn item_end(
+    bytes: &[u8],
+    item: &Header,
+    syntax: Syntax,
+    depth: usize,
+) -> Result<(usize, usize), CodecError> {
     if !item.is_undefined() {
         return item.value_end(bytes.len()).map(|end| (end, end));
     }

@@ -18,8 +18,10 @@ use std::fmt;
 
 use crate::tag::Tag;
 
-pub(crate) use header::{Header, UNDEFINED, header, is_explicit_by_mistake, item_end, item_header, skip, starts_with_item};
 pub use header::length_up_to;
+pub(crate) use header::{
+    Header, UNDEFINED, header, is_explicit_by_mistake, item_end, item_header, skip, starts_with_item,
+};
 pub use record::{Element, Entry, Kind, Record};
 pub use skim::Skimmer;
 pub use write::Writer;
@@ -71,7 +73,8 @@ impl TransferSyntax {
             _ => Syntax::EXPLICIT,
         };
         // Deflated Explicit VR Little Endian, and the two JPIP ones that are deflated.
-        let deflated = matches!(uid, b"1.2.840.10008.1.2.1.99" | b"1.2.840.10008.1.2.4.95" | b"1.2.840.10008.1.2.4.205");
+        let deflated =
+            matches!(uid, b"1.2.840.10008.1.2.1.99" | b"1.2.840.10008.1.2.4.95" | b"1.2.840.10008.1.2.4.205");
         Self { syntax, deflated }
     }
 }

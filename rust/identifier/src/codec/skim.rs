@@ -99,7 +99,8 @@ impl Skimmer {
                     };
                     bytes = &bytes[header.value - before..];
                     self.held.clear();
-                    self.header(&header).map_err(|problem| CodecError::new(whole - bytes.len(), Some(header.tag), problem))?;
+                    self.header(&header)
+                        .map_err(|problem| CodecError::new(whole - bytes.len(), Some(header.tag), problem))?;
                 }
             }
             self.done |= self.levels.is_empty() && self.value == Value::None && self.has_all();

@@ -1,7 +1,8 @@
 //! Fuzzy semantic matching of names (PS3.4 C.2.2.2.1.1): what the standard leaves to the provider, and what it is here.
 //!
 //! Both sides are folded: decomposed, accents dropped, in lower case, `ß` as `ss` and the like, punctuation and `^` as blanks. Every word of
-//! the key must then have a word of its own in one component group of the stored name, in any order. Two words belong together where
+//! the key must then have a word of its own in one component group of the stored name, in any order; a key of several groups is compared group
+//! by group. Two words belong together where
 //!
 //! - they are equal, or the key's has wild cards and names the other, or
 //! - both have at least four letters, all of them Latin, and
@@ -19,19 +20,27 @@ const WORDS: usize = 32;
 /// A name to be matched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FuzzyName {
-    words: Vec<String>,
+    /// The words of each component group.
+    groups: Vec<Vec<String>>,
 }
 
 impl FuzzyName {
     /// From the text of a key; `None` where it has no words.
     pub fn new(text: &str) -> Option<Self> {
-        let words = words(text, true);
-        (!words.is_empty()).then_some(Self { words })
+        let groups: Vec<_> = text.split('=').map(|group| words(group, true)).collect();
+        (!groups.iter().all(Vec::is_empty)).then_some(Self { groups })
     }
 
-    /// Whether a component group of the stored name has all its words.
+    /// Whether a component group of the stored name has all its words; of a key of several groups each group those of its own.
     pub fn matches(&self, stored: &str) -> bool {
-        stored.split('=').any(|group| each_has_its_own(&self.words, &words(group, false)))
+        let mut stored = stored.split('=').map(|group| words(group, false));
+        match &self.groups[..] {
+            [only] => stored.any(|words| each_has_its_own(only, &words)),
+            several => several.iter().all(|wanted| {
+                let words = stored.next().unwrap_or_default();
+                wanted.is_empty() || each_has_its_own(wanted, &words)
+            }),
+        }
     }
 }
 
@@ -156,7 +165,8 @@ mod tests {
         ] {
             assert!(matches(key, stored), "{key} on {stored}");
         }
-        for (key, stored) in [("Smith Smith", "Smith^John"), ("Li", "Lu"), ("Miller", "Brown"), ("山田", "山本^太郎")] {
+        for (key, stored) in [("Smith Smith", "Smith^John"), ("Li", "Lu"), ("Miller", "Brown"), ("山田", "山本^太郎")]
+        {
             assert!(!matches(key, stored), "{key} on {stored}");
         }
         assert_eq!(FuzzyName::new("^"), None);

@@ -99,7 +99,7 @@ impl Key {
     pub fn from_value(vr: Vr, value: &[u8], encoded: Stored<'_>, options: KeyOptions) -> Self {
         match values(vr, value, encoded) {
             Values::Text(text) => Self::new(vr, &text, options),
-            Values::Bytes(bytes) if bytes.is_empty() => Self::new(vr, "", options),
+            Values::Bytes([]) => Self::new(vr, "", options),
             Values::Bytes(bytes) => Self {
                 vr,
                 text: bytes.escape_ascii().to_string(),
@@ -167,7 +167,9 @@ impl Key {
     pub fn matches_value(&self, value: &[u8], stored: Stored<'_>) -> Option<bool> {
         match values(self.vr, value, stored) {
             Values::Text(text) => self.matches_text(&text, stored.offset),
-            Values::Bytes(bytes) => (!bytes.is_empty()).then(|| self.any(|wanted| wanted == &Wanted::Bytes(bytes.to_vec()))),
+            Values::Bytes(bytes) => {
+                (!bytes.is_empty()).then(|| self.any(|wanted| wanted == &Wanted::Bytes(bytes.to_vec())))
+            }
             Values::Integers(integers) => {
                 (!integers.is_empty()).then(|| self.test(&integers, |wanted, value| wanted == &Wanted::Integer(*value)))
             }
@@ -292,15 +294,19 @@ fn normal(vr: Vr, value: &str) -> &str {
 
 fn compile(vr: Vr, value: &str, options: KeyOptions) -> Test {
     let whole = normal(vr, value);
-    let has_wild_cards = matches!(vr, Vr::AE | Vr::CS | Vr::LO | Vr::LT | Vr::PN | Vr::SH | Vr::ST | Vr::UC | Vr::UR | Vr::UT);
+    let has_wild_cards =
+        matches!(vr, Vr::AE | Vr::CS | Vr::LO | Vr::LT | Vr::PN | Vr::SH | Vr::ST | Vr::UC | Vr::UR | Vr::UT);
     if whole.is_empty() || (has_wild_cards && whole.bytes().all(|byte| byte == b'*')) {
         return Test::Universal;
     }
     if options.empty_value && whole == "\"\"" {
         return Test::Empty;
     }
-    let values: Vec<&str> =
-        if vr.is_single_valued_text() { vec![whole] } else { whole.split('\\').map(|value| normal(vr, value)).collect() };
+    let values: Vec<&str> = if vr.is_single_valued_text() {
+        vec![whole]
+    } else {
+        whole.split('\\').map(|value| normal(vr, value)).collect()
+    };
     let wanted = |wild: bool| values.iter().map(|value| wanted(vr, value, wild, options)).collect();
     if options.multiple_value && values.len() > 1 {
         // PS3.4 C.2.2.2.8: there are no wild cards in it.

@@ -43,7 +43,14 @@ impl Name {
 }
 
 fn group_matches(pattern: &str, group: &str) -> bool {
-    wildcard::matches_ignoring_ascii_case(pattern, &folded(group))
+    let mut group = folded(group);
+    let carets = |text: &str| text.bytes().filter(|&byte| byte == b'^').count();
+    let missing = carets(pattern).saturating_sub(carets(&group));
+    if missing > 0 {
+        // A component that is missing is one that is empty.
+        group.to_mut().push_str(&"^".repeat(missing));
+    }
+    wildcard::matches_ignoring_ascii_case(pattern, &group)
 }
 
 /// A component group as it is compared: without trailing spaces in each component and trailing empty components; what is beyond ASCII
@@ -79,6 +86,7 @@ mod tests {
             ("smith ^john ", "SMITH^JOHN^^"),
             ("SMITH", "smith=山田"),
             ("=山田", "Yamada=山田=やまだ"),
+            ("smith^*", "SMITH"),
         ] {
             assert!(Name::new(key).matches(stored), "{key} on {stored}");
         }

@@ -94,13 +94,13 @@ fn month_length(year: i64, month: i64) -> i64 {
     days(next_year, next, 1) - days(year, month, 1)
 }
 
-/// A date `YYYYMMDD`, or `YYYY.MM.DD` as before DICOM 3.0.
+/// A date `YYYYMMDD`, or of less precision `YYYYMM` and `YYYY`, or `YYYY.MM.DD` as before DICOM 3.0.
 pub fn date(text: &str) -> Option<Span> {
     if text.len() == 10 && text.as_bytes()[4] == b'.' && text.as_bytes()[7] == b'.' {
         let plain: String = text.chars().filter(|c| *c != '.').collect();
         return (plain.len() == 8).then(|| date_part(&plain))?;
     }
-    (text.len() == 8).then(|| date_part(text))?
+    matches!(text.len(), 4 | 6 | 8).then(|| date_part(text))?
 }
 
 /// `YYYY`, `YYYYMM` or `YYYYMMDD`.
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(day("20240229").first + DAY, day("20240301").first);
         assert_eq!(day("20231231").last + 1, day("20240101").first);
         assert_eq!(day("1999.12.31"), day("19991231"));
-        for bad in ["20230229", "20231301", "2023", "2023123x", ""] {
+        for bad in ["20230229", "20231301", "202", "2023123x", ""] {
             assert_eq!(date(bad), None, "{bad}");
         }
     }

@@ -50,24 +50,30 @@ impl Query {
     /// Compiles an identifier, which is encoded in `syntax`. `level` stands for its Query/Retrieve Level where given.
     pub fn new(identifier: Record<'_>, syntax: Syntax, level: Option<&str>, options: Options) -> Self {
         let text = |tag| {
-            let value = identifier.get(tag).map_or_else(Default::default, |element| String::from_utf8_lossy(element.value()));
+            let value =
+                identifier.get(tag).map_or_else(Default::default, |element| String::from_utf8_lossy(element.value()));
             value.trim_matches([' ', '\0']).to_owned()
         };
+        let declared = utc_offset(&text(Tag::TIMEZONE_OFFSET_FROM_UTC));
         let inherited = Inherited {
             character_set: record::character_set(identifier, &Default::default()),
-            offset: utc_offset(&text(Tag::TIMEZONE_OFFSET_FROM_UTC)).or(options.local_offset),
+            offset: declared.or(options.local_offset),
         };
-        let compiler = Compiler { options, inherited: &inherited };
+        // PS3.4 C.5.1.1: adjusted is only to an offset that the identifier says.
+        let adjusts = options.timezone && declared.is_some();
+        let compiler = Compiler { options, inherited: &inherited, adjusts };
         let top = compiler.keys(identifier, syntax);
         let keys = compiler.dataset(identifier, syntax);
         let level = level.map_or_else(|| text(Tag::QUERY_RETRIEVE_LEVEL), str::to_owned);
-        Self { keys, options, level, offset: inherited.offset, top }
+        Self { keys, options, level, offset: declared.filter(|_| adjusts), top }
     }
 }
 
 struct Compiler<'a> {
     options: Options,
     inherited: &'a Inherited,
+    /// Whether dates and times are moved to the offset of the identifier.
+    adjusts: bool,
 }
 
 impl Compiler<'_> {
@@ -123,14 +129,13 @@ impl Compiler<'_> {
 
     /// Takes out the dates and times that have to be looked at together.
     fn pair(&self, simple: &mut Vec<(Tag, Vr, Key)>, conditions: &mut Vec<Condition>) {
-        let adjusts = self.options.timezone && self.inherited.offset.is_some();
         for &(date_tag, time_tag) in PAIRS {
             let range = |wanted: Tag| -> Option<Range> {
                 simple.iter().find(|(tag, ..)| *tag == wanted).and_then(|(.., key)| key.range())
             };
             let (date, time) = (range(date_tag), range(time_tag));
             let combines = (self.options.datetime || self.options.worklist) && date.is_some() && time.is_some();
-            if !combines && !(adjusts && (date.is_some() || time.is_some())) {
+            if !combines && !(self.adjusts && (date.is_some() || time.is_some())) {
                 continue;
             }
             let mut take = |wanted: Tag| {

@@ -29,10 +29,21 @@ impl Query {
     /// Where it is no dataset; of what stands behind the last attribute that is needed nothing is known.
     pub fn matches(&self, candidate: &[u8], syntax: Syntax) -> Result<bool> {
         let syntax = record::actual_syntax(candidate, syntax);
-        self.keys_match(&self.keys, candidate, syntax, &Inherited { character_set: CharacterSet::default(), offset: self.options.local_offset })
+        self.keys_match(
+            &self.keys,
+            candidate,
+            syntax,
+            &Inherited { character_set: CharacterSet::default(), offset: self.options.local_offset },
+        )
     }
 
-    pub(super) fn keys_match(&self, keys: &Keys, dataset: &[u8], syntax: Syntax, inherited: &Inherited) -> Result<bool> {
+    pub(super) fn keys_match(
+        &self,
+        keys: &Keys,
+        dataset: &[u8],
+        syntax: Syntax,
+        inherited: &Inherited,
+    ) -> Result<bool> {
         if keys.conditions.is_empty() {
             return Ok(true);
         }
@@ -75,18 +86,26 @@ impl Query {
     }
 
     /// Date and time as one instant, moved to the offset of the identifier where that was negotiated.
-    fn instant(&self, pair: &Instant, date: Option<Found<'_>>, time: Option<Found<'_>>, syntax: Syntax, own: &Inherited) -> bool {
+    fn instant(
+        &self,
+        pair: &Instant,
+        date: Option<Found<'_>>,
+        time: Option<Found<'_>>,
+        syntax: Syntax,
+        own: &Inherited,
+    ) -> bool {
         let (Some(date_value), Some(time_value)) = (first_text(date), first_text(time)) else {
             return self.apart(pair, date, time, syntax, own);
         };
         let (Some(date_span), Some(time_span)) = (temporal::date(date_value), temporal::time(time_value)) else {
             return self.apart(pair, date, time, syntax, own);
         };
-        let shift = match (self.options.timezone, self.offset, own.offset) {
-            (true, Some(wanted), Some(stored)) => i64::from(wanted - stored) * MINUTE,
-            _ => 0,
+        let shift = self.offset.zip(own.offset).map_or(0, |(wanted, stored)| i64::from(wanted - stored) * MINUTE);
+        let moment = Span {
+            first: date_span.first + time_span.first + shift,
+            last: date_span.first + time_span.last + shift,
+            offset: None,
         };
-        let moment = Span { first: date_span.first + time_span.first + shift, last: date_span.first + time_span.last + shift, offset: None };
         if let Some(range) = &pair.combined {
             return range.overlaps(&moment);
         }
@@ -102,7 +121,14 @@ impl Query {
     }
 
     /// What cannot be looked at together, because one of the two is missing or has several values.
-    fn apart(&self, pair: &Instant, date: Option<Found<'_>>, time: Option<Found<'_>>, syntax: Syntax, own: &Inherited) -> bool {
+    fn apart(
+        &self,
+        pair: &Instant,
+        date: Option<Found<'_>>,
+        time: Option<Found<'_>>,
+        syntax: Syntax,
+        own: &Inherited,
+    ) -> bool {
         let fits = |key: &Option<Key>, found| key.as_ref().is_none_or(|key| self.attribute(key, found, syntax, own));
         fits(&pair.date, date) && fits(&pair.time, time)
     }
@@ -128,9 +154,7 @@ pub(super) fn own<'a>(inherited: &Inherited, find: impl Fn(Tag) -> Option<Found<
     Some(Inherited {
         character_set: character_set
             .map_or_else(|| inherited.character_set.clone(), |found| CharacterSet::from_value(found.value)),
-        offset: offset
-            .and_then(|found| utc_offset(&String::from_utf8_lossy(found.value)))
-            .or(inherited.offset),
+        offset: offset.and_then(|found| utc_offset(&String::from_utf8_lossy(found.value))).or(inherited.offset),
     })
 }
 

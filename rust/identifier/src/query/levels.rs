@@ -1,7 +1,7 @@
 //! The levels of an information model (PS3.4 C.3 and C.6), and what a hierarchical query must have (C.4.1.3.1.1).
 
 use super::Query;
-use crate::matching::Kind;
+use crate::matching::{Key, Kind};
 use crate::tag::Tag;
 
 /// An information model with levels.
@@ -52,9 +52,10 @@ impl Mismatch {
 }
 
 impl Query {
-    /// Whether the model allows the identifier: each unique key above its level is there with one value. With relational queries negotiated
-    /// (`relational`) those may be absent or universal. For a retrieval (`retrieves`) the unique key of the level itself must be there, too: one value or
-    /// a list of UIDs (C.4.2.1.4.1).
+    /// Whether the model allows the identifier: each unique key above its level is there with one value. With relational queries
+    /// negotiated (`relational`) those may be absent or universal. For a retrieval (`retrieves`) the unique key of the level itself must have
+    /// a value, too: what says nothing must not retrieve everything. The standard wants one value or a list of UIDs there (C.4.2.1.4.1);
+    /// wild cards, which some requestors send, are taken.
     ///
     /// # Errors
     /// [`Mismatch`].
@@ -68,14 +69,19 @@ impl Query {
         };
         let level = levels[at].0;
         for (name, tag, keyword) in &levels[..at] {
-            match self.key(*tag).map(crate::matching::Key::kind) {
+            match self.key(*tag).map(Key::kind) {
                 Some(Kind::Single) => {}
                 None | Some(Kind::Universal) if relational => {}
-                _ => return Err(Mismatch::new(*tag, &format!("{keyword} needs one value: level {level} is below {name}"))),
+                _ => {
+                    return Err(Mismatch::new(
+                        *tag,
+                        &format!("{keyword} needs one value: level {level} is below {name}"),
+                    ));
+                }
             }
         }
         let (_, tag, keyword) = levels[at];
-        if retrieves && !matches!(self.key(tag).map(crate::matching::Key::kind), Some(Kind::Single | Kind::List)) {
+        if retrieves && self.key(tag).is_none_or(|key| key.text().is_empty()) {
             return Err(Mismatch::new(tag, &format!("{keyword} needs a value: it says what to retrieve")));
         }
         Ok(())

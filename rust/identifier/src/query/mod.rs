@@ -42,7 +42,7 @@ pub struct Query {
     keys: Keys,
     options: Options,
     level: String,
-    /// The offset from UTC of the identifier, in minutes.
+    /// The offset from UTC that stored dates and times are moved to, in minutes.
     offset: Option<i32>,
     /// Its keys by tag, for the checks of an information model.
     top: Vec<(Tag, Vr, Key)>,
