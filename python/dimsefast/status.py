@@ -77,6 +77,8 @@ class Status(IntEnum):
         type.__setattr__(cls, name, member)
 
 
+_STATUS = 0x00000900
+
 #: (element number in group 0000, VR, value)
 Extra = tuple[int, str, Any]
 
@@ -97,11 +99,13 @@ class StatusDataset(LazyDataset):
         unbuilt = self.__dict__.get("_unbuilt")
         if unbuilt is not None:
             return int(unbuilt[0])
-        return int(Dataset.__getattr__(self, "Status"))
+        if _STATUS not in self:
+            raise AttributeError("there is no Status: the peer gave no valid answer in time, or the association ended")
+        return int(self[_STATUS].value)
 
     def _attributes(self, unbuilt: tuple[int, tuple[Extra, ...]]) -> dict[str, Any]:
         code, extra = unbuilt
         elements = Dataset()
-        for number, vr, value in ((0x00000900, "US", code), *extra):
+        for number, vr, value in ((_STATUS, "US", code), *extra):
             elements.add_new(number, vr, value)
         return {"_dict": elements._dict}

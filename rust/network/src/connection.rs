@@ -195,12 +195,14 @@ impl Connection {
         core.settle(now);
         core.flush(now);
         let driver_needed = core.has_output() || core.end.is_some();
-        if driver_needed && !core.driving {
+        // A thread that drives waits on the socket and not for the condition, perhaps for what has just changed.
+        let driven = core.driving;
+        if driver_needed && !driven {
             self.rest(&mut core);
         }
         drop(core);
         self.changed.notify_all();
-        if driver_needed {
+        if driver_needed || driven {
             self.wake_driver();
         }
         result

@@ -395,3 +395,7 @@ fn read_at(file: &std::fs::File, offset: u64, length: usize, output: &mut Vec<u8
     output.resize(start + length, 0);
     std::os::unix::fs::FileExt::read_exact_at(file, &mut output[start..], offset)
 }
+
+#[cfg(test)]
+#[path = "operation_tests.rs"]
+mod tests;
