@@ -56,11 +56,12 @@ class Result:
 
 def _attempt(measured: Measured, setting: Setting) -> Outcome | None:
     # Twice: pynetdicom now and then loses a response, and a free port may be taken by another.
-    for _ in range(2):
+    for last in (False, True):
         try:
             return measured.cell.measure(setting)
         except Failed as problem:
-            measured.problem = f"failed: {problem}"
+            if last:
+                measured.problem = f"failed: {problem}"
     return None
 
 
