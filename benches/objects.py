@@ -6,6 +6,7 @@ New files on a disk's file system cost so much, and so unevenly, that they would
 from __future__ import annotations
 
 import random
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -128,6 +129,9 @@ class Setting:
         for at, number in enumerate(numbers):
             head = template[:-pixels].replace(placeholder.encode(), INSTANCE.format(number).encode())
             (folder / f"{number:06}.dcm").write_bytes(head + noise[at : at + pixels])
+        with self.scratch() as warm:
+            # Memory that is touched for the first time is slow on a virtual machine: these files', and new ones'.
+            shutil.copytree(folder, warm / name)
         return Objects(folder, sorted(folder.iterdir()))
 
     @contextmanager

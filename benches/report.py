@@ -22,9 +22,10 @@ def number(value: float) -> str:
 
 
 def _row(result: Result, measured: Measured, floor_is_limit: bool) -> tuple[str, ...]:
-    if not measured.values:
-        return ("", measured.cell.name, "", "", "", measured.problem)
     own = measured is result.cells[0]
+    case = result.case.name if own else ""
+    if not measured.values:
+        return (case, measured.cell.name, "", "", "", measured.problem)
     found = None if own else ratio(result, measured, floor_is_limit)
     missing = "" if own else "not measured"
     low, high = min(measured.values), max(measured.values)
@@ -33,7 +34,7 @@ def _row(result: Result, measured: Measured, floor_is_limit: bool) -> tuple[str,
     if lost:
         further.append(f"{lost} rounds {measured.problem}")
     return (
-        result.case.name if own else "",
+        case,
         measured.cell.name,
         f"{number(measured.median)} {result.case.unit}",
         f"{number(low)} to {number(high)}",
