@@ -10,21 +10,24 @@ use crate::file::Sink;
 use crate::pdu::{self, Context, invalid};
 use crate::stream::{Incoming, Stream};
 
+/// So many connections at once. The threads are there before them: making one takes longer than a short association.
+const THREADS: usize = 64;
+
 /// Prints its port and serves until its standard input ends: it cannot outlive the program that started it.
 pub fn receive(port: u16, folder: Option<PathBuf>) -> io::Result<()> {
     let listener = TcpListener::bind(("127.0.0.1", port))?;
     println!("{}", listener.local_addr()?.port());
     io::stdout().flush()?;
-    thread::spawn(move || {
-        for socket in listener.incoming() {
-            let folder = folder.clone();
-            thread::spawn(move || {
+    for _ in 0..THREADS {
+        let (listener, folder) = (listener.try_clone()?, folder.clone());
+        thread::spawn(move || {
+            for socket in listener.incoming() {
                 if let Err(error) = socket.and_then(|socket| serve(socket, folder.as_deref())) {
                     eprintln!("an association ended: {error}");
                 }
-            });
-        }
-    });
+            }
+        });
+    }
     io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

@@ -35,16 +35,17 @@ pub fn contexts(number: usize) -> Vec<Context> {
 }
 
 impl Association {
-    pub fn request(address: (&str, u16), proposed: Vec<Context>) -> io::Result<Self> {
+    /// `proposed` is from [`contexts`].
+    pub fn request(address: (&str, u16), proposed: &[Context]) -> io::Result<Self> {
         let mut stream = Stream::new(TcpStream::connect(address)?)?;
-        stream.write(&pdu::associate_rq(&proposed))?;
+        stream.write(&pdu::associate_rq(proposed))?;
         let Incoming::Pdu { kind: pdu::ASSOCIATE_AC, body } = stream.incoming()? else {
             return Err(invalid("the association was not accepted"));
         };
         let mut reply = pdu::read_associate(body)?;
         for context in &mut reply.contexts {
-            let asked = proposed.iter().find(|asked| asked.id == context.id);
-            context.abstract_syntax = asked.map_or_else(String::new, |asked| asked.abstract_syntax.clone());
+            let asked = proposed.get(usize::from(context.id) / 2).ok_or_else(|| invalid("a context not proposed"))?;
+            context.abstract_syntax.clone_from(&asked.abstract_syntax);
         }
         // PS3.8 D.1: 0 is no limit; the length counts the fragment's own header of six bytes.
         let maximum = if reply.maximum == 0 { LARGEST } else { reply.maximum.min(LARGEST) };

@@ -47,7 +47,8 @@ pub fn send(address: Address<'_>, folder: &Path, count: usize, senders: usize) -
     let mut paths: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?;
     paths.sort();
     paths.truncate(count);
-    let open = |_| Association::request(address, contexts(2));
+    let proposed = contexts(2);
+    let open = |_| Association::request(address, &proposed);
     let mut associations = (0..senders).map(open).collect::<io::Result<Vec<_>>>()?;
     let done = measured(paths.len(), || {
         thread::scope(|scope| {
@@ -70,7 +71,7 @@ fn store_all<'a>(association: &mut Association, mut paths: impl Iterator<Item = 
 
 /// Sends C-ECHO `count` times over one association.
 pub fn echo(address: Address<'_>, count: usize) -> io::Result<Done> {
-    let mut association = Association::request(address, contexts(2))?;
+    let mut association = Association::request(address, &contexts(2))?;
     let done = measured(count, || (0..count).try_for_each(|_| association.echo()).map(|()| 0))?;
     association.release()?;
     Ok(done)
@@ -78,9 +79,10 @@ pub fn echo(address: Address<'_>, count: usize) -> io::Result<Done> {
 
 /// Connects, associates, echoes and releases `count` times.
 pub fn associate(address: Address<'_>, count: usize, number: usize) -> io::Result<Done> {
+    let proposed = contexts(number);
     measured(count, || {
         for _ in 0..count {
-            let mut association = Association::request(address, contexts(number))?;
+            let mut association = Association::request(address, &proposed)?;
             association.echo()?;
             association.release()?;
         }
