@@ -67,6 +67,7 @@ def _attempt(measured: Measured, setting: Setting) -> Outcome | None:
 
 def run_case(case: Case, setting: Setting, rounds: int, tell: Callable[[str], None]) -> Result:
     """Measures each cell once a round, one after the other, each round beginning with the next."""
+    rounds *= case.repeat
     result = Result(case, [Measured(cell) for cell in (case.own, *case.peers)])
     available = list(result.cells)
     for number in range(rounds):
