@@ -9,6 +9,9 @@ export CARGO_TARGET_DIR
 # pip and maturin work inside the environment without its activation.
 export VIRTUAL_ENV := $(abspath $(VENV))
 
+# The benchmarks' reference is a workspace of its own, built beside its sources.
+FLOOR := cd benches/floor && CARGO_TARGET_DIR=target cargo
+
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
@@ -47,6 +50,8 @@ peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
 lint: build ## rustfmt, clippy, ruff, mypy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(FLOOR) fmt --check
+	$(FLOOR) clippy --all-targets --locked --quiet -- -D warnings
 	sh tools/check_purity.sh
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -55,16 +60,19 @@ lint: build ## rustfmt, clippy, ruff, mypy
 
 format: $(STAMPS)/venv ## rustfmt and ruff, applied
 	cargo fmt --all
+	$(FLOOR) fmt
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: build ## measure beside pynetdicom, in one run
+bench: build ## measure beside the peers, in one run; WIRE="--quick --only pair" and the like are options of wire.py
 	$(BIN)/python -m pip install --quiet --group peers
 	$(BIN)/python -m pytest benches -o testpaths=benches -o pythonpath=benches --benchmark-columns=median,min,max,rounds --benchmark-disable-gc -q -p no:cacheprovider -o timeout=600
+	$(FLOOR) build --release --locked --quiet
+	$(BIN)/python benches/wire.py $(WIRE)
 
 wheel: $(STAMPS)/venv ## build a wheel and a source distribution into dist/
 	$(BIN)/maturin build --release --locked --out dist
 	$(BIN)/maturin sdist --out dist
 
 clean: ## remove what was built
-	rm -rf $(VENV) $(STAMPS) target dist
+	rm -rf $(VENV) $(STAMPS) target benches/floor/target dist
