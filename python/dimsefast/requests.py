@@ -31,6 +31,9 @@ EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 #: Transfer syntaxes between which a dataset is converted without loss.
 CONVERTIBLE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
 
+#: Statuses of responses that others follow; a request of the peer has none.
+_NOT_FINAL = (0xFF00, 0xFF01, None)
+
 #: The elements of a response that become part of its status.
 _STATUS_KEYWORDS = (
     "OffendingElement",
@@ -368,20 +371,26 @@ def _responses(
     context_id, syntax = int(context.context_id or 0), str(context.transfer_syntax[0])
     encoded = identifier if isinstance(identifier, bytes) else encode_dataset(identifier, syntax)
     connection, number = _begin(association, msg_id)
+    #: Whether the final response has come, if not yet been handed on.
     finished = False
     try:
         command: list[tuple[int, str | int]] = [(0x0002, str(model)), (0x0700, priority), *elements]
         connection.send_request(context_id, field, number, command, encoded, association._core_dimse_timeout)
         while not finished:
-            message = connection.receive(number, association._core_dimse_timeout, requests=field == C_GET_RQ)
-            if message.status is None:
-                _perform_here(association, connection, message)
-                continue
-            finished = message.status not in (0xFF00, 0xFF01)
-            if raw:
-                yield message.status, message.dataset()
+            timeout = association._core_dimse_timeout
+            if field == C_GET_RQ:
+                messages = [connection.receive(number, timeout, requests=True)]
             else:
-                yield status_from(message), _identifier(message, syntax, field, finished)
+                messages = connection.receive_all(number, timeout)
+            finished = messages[-1].status not in _NOT_FINAL
+            for message in messages:
+                status = message.status
+                if status is None:
+                    _perform_here(association, connection, message)
+                elif raw:
+                    yield status, message.dataset()
+                else:
+                    yield status_from(message), _identifier(message, syntax, field, status not in _NOT_FINAL)
     except (TimeoutError, ConnectionAbortedError):
         finished = True
         connection.abort()

@@ -1,5 +1,6 @@
 //! What threads do on a connection: send messages, wait for responses, release.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,7 +9,7 @@ use dimsefast_protocol::command::CommandSet;
 use dimsefast_protocol::fragment;
 use thiserror::Error;
 
-use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER};
+use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER, Output};
 use crate::message::{Message, Payload};
 use crate::wake::{self, Woken};
 
@@ -133,6 +134,7 @@ impl Connection {
                 core.drive(self.now(), false);
             } else {
                 let slice = patience.slice();
+                core.waiting += 1;
                 core = match slice {
                     Some(slice) => {
                         let waited = self.changed.wait_timeout(core, slice);
@@ -140,6 +142,7 @@ impl Connection {
                     }
                     None => self.changed.wait(core).unwrap_or_else(std::sync::PoisonError::into_inner),
                 };
+                core.waiting -= 1;
                 if patience.interrupted.is_some() {
                     drop(core);
                     let interrupted = patience.is_interrupted(false);
@@ -153,8 +156,7 @@ impl Connection {
         if driving {
             core.driving = false;
             self.rest(&mut core);
-            drop(core);
-            self.changed.notify_all();
+            self.unlock(core);
         } else if matches!(self.driver, Driver::Runtime { .. }) && core.wants_input() {
             // What this thread took may have been what kept the task from reading.
             drop(core);
@@ -173,11 +175,32 @@ impl Connection {
         }
     }
 
-    /// Sends a message, whole: nothing else of this association comes in between.
+    /// Sends a message, whole: nothing else of this association comes in between. With [`Output::Soon`] it may leave a moment later, together
+    /// with those that follow.
     ///
     /// # Errors
     /// [`WaitError`]; after a failure in the middle the association is aborted.
     pub fn send(
+        self: &Arc<Self>,
+        patience: &mut Patience<'_>,
+        context_id: u8,
+        command: &CommandSet,
+        payload: Payload<'_>,
+        output: Output,
+    ) -> Result<(), WaitError> {
+        let sent = match self.send_small(context_id, command, payload, output) {
+            Some(sent) => sent,
+            None => self.send_large(patience, context_id, command, payload),
+        };
+        if sent.is_err() {
+            // The peer has the beginning of a message that will never be whole.
+            self.abort();
+        }
+        sent
+    }
+
+    /// Sends a message with the connection's sending token in hand.
+    fn send_large(
         self: &Arc<Self>,
         patience: &mut Patience<'_>,
         context_id: u8,
@@ -195,11 +218,34 @@ impl Connection {
         })??;
         let sent = self.send_pieces(patience, context_id, command, payload);
         self.with(|core, _| core.sending = false);
-        if sent.is_err() {
-            // The peer has the beginning of a message that will never be whole.
-            self.abort();
-        }
         sent
+    }
+
+    /// Sends a small message in one go, where nothing stands in its way; `None` where something does.
+    fn send_small(
+        &self,
+        context_id: u8,
+        command: &CommandSet,
+        payload: Payload<'_>,
+        output: Output,
+    ) -> Option<Result<(), WaitError>> {
+        if payload.len() > OUTPUT_HIGH_WATER as u64 {
+            return None;
+        }
+        self.with_output(output, |core, now| {
+            if core.end.is_some() {
+                return Some(Err(WaitError::Ended));
+            }
+            if core.sending || core.association.output_length() - core.written > OUTPUT_HIGH_WATER {
+                return None;
+            }
+            let mut source = Pieces::new(payload);
+            Some((|| {
+                core.association.send_command(now, context_id, command)?;
+                let piece = core.association.max_fragment();
+                Ok(source.append(core.association.output(), context_id, piece)?)
+            })())
+        })
     }
 
     fn send_pieces(
@@ -293,6 +339,25 @@ impl Connection {
             }
             if requests && let Some(request) = core.jobs.start_request() {
                 return Some(Ok(Reply::Request(request)));
+            }
+            core.end.is_some().then_some(Err(WaitError::Ended))
+        })?
+    }
+
+    /// Waits as [`receive`](Self::receive) does, and takes all responses with this Message ID that are there, up to the final one.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn receive_all(self: &Arc<Self>, patience: &mut Patience<'_>, id: u16) -> Result<VecDeque<Message>, WaitError> {
+        self.wait(patience, |core| {
+            if !core.responses.is_empty() {
+                let all = std::mem::take(&mut core.responses);
+                let (taken, others): (VecDeque<_>, VecDeque<_>) =
+                    all.into_iter().partition(|response| response.command.message_id_responded_to() == Some(id));
+                core.responses = others;
+                if !taken.is_empty() {
+                    return Some(Ok(taken));
+                }
             }
             core.end.is_some().then_some(Err(WaitError::Ended))
         })?

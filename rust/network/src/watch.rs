@@ -139,8 +139,9 @@ fn attend(connection: &Arc<Connection>) {
         }
         core.drive(connection.now(), false);
         connection.rest(&mut core);
-        core.start_jobs()
+        let jobs = core.start_jobs();
+        connection.unlock(core);
+        jobs
     };
-    connection.changed.notify_all();
     connection.submit(jobs);
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
 use dimsefast_network::protocol::pdu::AssociateRj;
 use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource, Uid};
-use dimsefast_network::{self as network, End, NegotiationReply, Payload, Reply, WaitError, process};
+use dimsefast_network::{self as network, End, NegotiationReply, Output, Payload, Reply, WaitError, process};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -257,7 +257,7 @@ impl Connection {
         for (element, value) in elements {
             builder = builder.bytes(element, &value.bytes());
         }
-        self.send(py, context_id, &builder.build(), dataset, timeout)
+        self.send(py, context_id, &builder.build(), dataset, timeout, Output::Now)
     }
 
     /// C-ECHO, whole: the status.
@@ -266,7 +266,7 @@ impl Connection {
         let request = command::c_echo_rq(message_id, &uid("1.2.840.10008.1.1"));
         let connection = self.live()?;
         waiting(py, seconds(timeout)?, None, |patience| {
-            connection.send(patience, context_id, &request, Payload::None)?;
+            connection.send(patience, context_id, &request, Payload::None, Output::Now)?;
             response(connection.receive(patience, message_id, false)?)
         })
         .map(Message::new)
@@ -308,13 +308,21 @@ impl Connection {
         let over: Option<&(dyn Fn() -> bool + Sync)> = if parent.is_some() { Some(&over) } else { None };
         waiting(py, seconds(timeout)?, over, |patience| {
             match (dataset, &path) {
-                (Some(bytes), _) => connection.send(patience, context_id, &request, Payload::Bytes(bytes))?,
+                (Some(bytes), _) => {
+                    connection.send(patience, context_id, &request, Payload::Bytes(bytes), Output::Now)?
+                }
                 (None, Some(path)) => {
                     let file = File::open(path)?;
                     let length = file.metadata()?.len().saturating_sub(offset);
-                    connection.send(patience, context_id, &request, Payload::File { file: &file, offset, length })?;
+                    connection.send(
+                        patience,
+                        context_id,
+                        &request,
+                        Payload::File { file: &file, offset, length },
+                        Output::Now,
+                    )?;
                 }
-                (None, None) => connection.send(patience, context_id, &request, Payload::Bytes(&[]))?,
+                (None, None) => connection.send(patience, context_id, &request, Payload::Bytes(&[]), Output::Now)?,
             }
             response(connection.receive(patience, message_id, false)?)
         })
@@ -333,6 +341,14 @@ impl Connection {
         }))
     }
 
+    /// Waits for the next response with this Message ID; all of them that are there by then, up to the final one.
+    #[pyo3(signature = (message_id, timeout))]
+    fn receive_all(&self, py: Python<'_>, message_id: u16, timeout: Option<f64>) -> PyResult<Vec<Message>> {
+        let connection = self.live()?;
+        let received = waiting(py, seconds(timeout)?, None, |patience| connection.receive_all(patience, message_id))?;
+        Ok(received.into_iter().map(Message::new).collect())
+    }
+
     /// Sends a response to `request`, with extra command elements and the encoded dataset or none.
     #[pyo3(signature = (request, status, dataset=None, extra=Vec::new(), timeout=None))]
     fn respond(
@@ -347,7 +363,8 @@ impl Connection {
         let extra: Vec<(u16, Vec<u8>)> = extra.into_iter().map(|(element, value)| (element, value.bytes())).collect();
         let borrowed: Vec<(u16, &[u8])> = extra.iter().map(|(element, value)| (*element, value.as_slice())).collect();
         let command = command::response(&request.inner.command, Status(status), dataset.is_some(), &borrowed);
-        self.send(py, request.inner.context_id, &command, dataset, timeout)
+        let output = if Status(status).is_pending() { Output::Soon } else { Output::Now };
+        self.send(py, request.inner.context_id, &command, dataset, timeout, output)
     }
 
     /// The final response to the request has been sent, or never will be.
@@ -405,10 +422,11 @@ impl Connection {
         command: &CommandSet,
         dataset: Option<&[u8]>,
         timeout: Option<f64>,
+        output: Output,
     ) -> PyResult<()> {
         let connection = self.live()?;
         let payload = dataset.map_or(Payload::None, Payload::Bytes);
-        waiting(py, seconds(timeout)?, None, |patience| connection.send(patience, context_id, command, payload))
+        waiting(py, seconds(timeout)?, None, |patience| connection.send(patience, context_id, command, payload, output))
     }
 }
 
