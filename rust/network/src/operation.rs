@@ -1,20 +1,15 @@
-//! What threads do on a connection: send messages, wait for responses, release.
+//! What threads do on a connection: wait, receive responses, release.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimsefast_protocol::association::StateError;
-use dimsefast_protocol::command::CommandSet;
-use dimsefast_protocol::fragment;
 use thiserror::Error;
 
-use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER, Output};
-use crate::message::{Message, Payload};
+use crate::connection::{Connection, Core, Driver};
+use crate::message::Message;
 use crate::wake::{self, Woken};
-
-/// A large dataset is handed to the socket in pieces of about this many bytes.
-const BATCH: usize = 512 << 10;
 
 /// How often a wait asks whether it was interrupted.
 const TICK: Duration = Duration::from_millis(100);
@@ -175,128 +170,6 @@ impl Connection {
         }
     }
 
-    /// Sends a message, whole: nothing else of this association comes in between. With [`Output::Soon`] it may leave a moment later, together
-    /// with those that follow.
-    ///
-    /// # Errors
-    /// [`WaitError`]; after a failure in the middle the association is aborted.
-    pub fn send(
-        self: &Arc<Self>,
-        patience: &mut Patience<'_>,
-        context_id: u8,
-        command: &CommandSet,
-        payload: Payload<'_>,
-        output: Output,
-    ) -> Result<(), WaitError> {
-        let sent = match self.send_small(context_id, command, payload, output) {
-            Some(sent) => sent,
-            None => self.send_large(patience, context_id, command, payload),
-        };
-        if sent.is_err() {
-            // The peer has the beginning of a message that will never be whole.
-            self.abort();
-        }
-        sent
-    }
-
-    /// Sends a message with the connection's sending token in hand.
-    fn send_large(
-        self: &Arc<Self>,
-        patience: &mut Patience<'_>,
-        context_id: u8,
-        command: &CommandSet,
-        payload: Payload<'_>,
-    ) -> Result<(), WaitError> {
-        self.wait(patience, |core| {
-            if core.end.is_some() {
-                return Some(Err(WaitError::Ended));
-            }
-            (!core.sending).then(|| {
-                core.sending = true;
-                Ok(())
-            })
-        })??;
-        let sent = self.send_pieces(patience, context_id, command, payload);
-        self.with(|core, _| core.sending = false);
-        sent
-    }
-
-    /// Sends a small message in one go, where nothing stands in its way; `None` where something does.
-    fn send_small(
-        &self,
-        context_id: u8,
-        command: &CommandSet,
-        payload: Payload<'_>,
-        output: Output,
-    ) -> Option<Result<(), WaitError>> {
-        if payload.len() > OUTPUT_HIGH_WATER as u64 {
-            return None;
-        }
-        self.with_output(output, |core, now| {
-            if core.end.is_some() {
-                return Some(Err(WaitError::Ended));
-            }
-            if core.sending || core.association.output_length() - core.written > OUTPUT_HIGH_WATER {
-                return None;
-            }
-            let mut source = Pieces::new(payload);
-            Some((|| {
-                core.association.send_command(now, context_id, command)?;
-                let piece = core.association.max_fragment();
-                Ok(source.append(core.association.output(), context_id, piece)?)
-            })())
-        })
-    }
-
-    fn send_pieces(
-        self: &Arc<Self>,
-        patience: &mut Patience<'_>,
-        context_id: u8,
-        command: &CommandSet,
-        payload: Payload<'_>,
-    ) -> Result<(), WaitError> {
-        let mut source = Pieces::new(payload);
-        let piece = self.with(|core, now| -> Result<usize, WaitError> {
-            core.association.send_command(now, context_id, command)?;
-            let piece = core.association.max_fragment();
-            if source.left() <= OUTPUT_HIGH_WATER as u64 {
-                source.append(core.association.output(), context_id, piece)?;
-            }
-            Ok(piece)
-        })?;
-        let mut batch = Vec::new();
-        while !source.is_done() {
-            batch.clear();
-            while !source.is_done() && batch.len() < BATCH {
-                source.append_one(&mut batch, context_id, piece)?;
-            }
-            self.wait(patience, |core| {
-                if core.end.is_some() {
-                    return Some(Err(WaitError::Ended));
-                }
-                (!core.has_output()).then_some(Ok(()))
-            })??;
-            self.with(|core, now| -> Result<(), WaitError> {
-                // The header is thrown away: what counts is that the state table allows data now.
-                core.association.send_data_header(now, context_id, 0, false)?;
-                let output = core.association.output();
-                if output.is_empty() {
-                    std::mem::swap(output, &mut batch);
-                } else {
-                    output.extend_from_slice(&batch);
-                }
-                Ok(())
-            })?;
-        }
-        self.wait(patience, |core| {
-            if core.end.is_some() {
-                return Some(Err(WaitError::Ended));
-            }
-            let pending = core.association.output().len() - core.written;
-            (pending <= OUTPUT_HIGH_WATER).then_some(Ok(()))
-        })?
-    }
-
     /// The next free Message ID, counted as in use until [`forget`](Self::forget); or `wanted`, where that is not in use.
     pub fn begin(&self, wanted: Option<u16>) -> Option<u16> {
         let mut core = self.lock();
@@ -339,6 +212,21 @@ impl Connection {
             }
             if requests && let Some(request) = core.jobs.start_request() {
                 return Some(Ok(Reply::Request(request)));
+            }
+            core.end.is_some().then_some(Err(WaitError::Ended))
+        })?
+    }
+
+    /// Waits for the first response with any of these Message IDs.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn receive_any(self: &Arc<Self>, patience: &mut Patience<'_>, ids: &[u16]) -> Result<Message, WaitError> {
+        self.wait(patience, |core| {
+            let is_wanted = |r: &Message| r.command.message_id_responded_to().is_some_and(|id| ids.contains(&id));
+            let at = core.responses.iter().position(is_wanted);
+            if let Some(response) = at.and_then(|at| core.responses.remove(at)) {
+                return Some(Ok(response));
             }
             core.end.is_some().then_some(Err(WaitError::Ended))
         })?
@@ -402,63 +290,6 @@ impl Connection {
     pub fn closed(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
         self.wait(patience, |core| core.transport.is_none().then_some(()))
     }
-}
-
-/// Cuts a payload into P-DATA-TF PDUs.
-struct Pieces<'a> {
-    payload: Payload<'a>,
-    at: u64,
-    done: bool,
-}
-
-impl<'a> Pieces<'a> {
-    fn new(payload: Payload<'a>) -> Self {
-        Self { payload, at: 0, done: matches!(payload, Payload::None) }
-    }
-
-    fn left(&self) -> u64 {
-        self.payload.len() - self.at
-    }
-
-    fn is_done(&self) -> bool {
-        self.done
-    }
-
-    fn append(&mut self, output: &mut Vec<u8>, context_id: u8, piece: usize) -> std::io::Result<()> {
-        while !self.done {
-            self.append_one(output, context_id, piece)?;
-        }
-        Ok(())
-    }
-
-    /// Appends one PDU.
-    fn append_one(&mut self, output: &mut Vec<u8>, context_id: u8, piece: usize) -> std::io::Result<()> {
-        let left = self.left();
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece);
-        let last = length as u64 == left;
-        // PS3.8 Annex E.1: a fragment has an even number of bytes; deflated datasets need not.
-        let padding = length % 2;
-        output.extend_from_slice(&fragment::data_pdu_header(context_id, false, last, length + padding));
-        match self.payload {
-            Payload::None => {}
-            Payload::Bytes(bytes) => {
-                let at = usize::try_from(self.at).unwrap_or(usize::MAX);
-                output.extend_from_slice(&bytes[at..at + length]);
-            }
-            Payload::File { file, offset, .. } => read_at(file, offset + self.at, length, output)?,
-        }
-        output.resize(output.len() + padding, 0);
-        self.at += length as u64;
-        self.done = last;
-        Ok(())
-    }
-}
-
-/// Appends `length` bytes of the file from `offset` on.
-fn read_at(file: &std::fs::File, offset: u64, length: usize, output: &mut Vec<u8>) -> std::io::Result<()> {
-    let start = output.len();
-    output.resize(start + length, 0);
-    std::os::unix::fs::FileExt::read_exact_at(file, &mut output[start..], offset)
 }
 
 #[cfg(test)]

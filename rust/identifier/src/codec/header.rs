@@ -168,3 +168,24 @@ pub fn length_up_to(bytes: &[u8], syntax: Syntax, last: Tag) -> Option<usize> {
         at = skip(bytes, &header, syntax, 0).ok()?;
     }
 }
+
+/// The header of an element whose value is not in memory: pixel data of native encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PixelData {
+    /// Its tag.
+    pub tag: Tag,
+    /// Its representation.
+    pub vr: Vr,
+    /// The length of its value, in bytes.
+    pub length: u32,
+    /// The length of its header, in bytes.
+    pub value: usize,
+}
+
+impl PixelData {
+    /// Reads the header that `bytes` begin with. `None` where they do not, or where its length is undefined. Without VR it is OW (PS3.5 A.1).
+    pub fn parse(bytes: &[u8], syntax: Syntax) -> Option<Self> {
+        let header = header(bytes, 0, syntax).filter(|header| !header.is_undefined())?;
+        Some(Self { tag: header.tag, vr: header.vr(false), length: header.length, value: header.value })
+    }
+}
