@@ -274,6 +274,11 @@ class HandlerTable:
             else:
                 self._notification.pop(event, None)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is bound."""
+        return not self._intervention and not self._notification
+
     def has(self, event: EventType) -> bool:
         """Whether anything is bound to the event."""
         return event in self._intervention or event in self._notification

@@ -128,8 +128,8 @@ def c_echo(association: Association, msg_id: int | None) -> Dataset:
     """See `Association.send_c_echo`."""
     connection, number = _begin(association, msg_id)
     try:
-        context = association._get_contexts(VERIFICATION)[0]
-        message = connection.c_echo(int(context.context_id or 0), number, association._core_dimse_timeout)
+        context = association._usable(VERIFICATION)[0]
+        message = connection.c_echo(context.context_id, number, association._core_dimse_timeout)
         return status_from(message)
     except (TimeoutError, ConnectionAbortedError):
         connection.abort()
@@ -213,13 +213,13 @@ def fitting_context(association: Association, item: StoreObject) -> Fitting:
 
     Raises ValueError where there is none.
     """
-    contexts = association._get_contexts(item.sop_class)
-    by_syntax = {str(context.transfer_syntax[0]): int(context.context_id or 0) for context in reversed(contexts)}
+    usable = association._usable(item.sop_class)
     own = item.transfer_syntax
     for syntax in (own, *(CONVERTIBLE if own in CONVERTIBLE else ())):
-        if syntax in by_syntax:
-            return Fitting(by_syntax[syntax], syntax)
-    accepted = ", ".join(UID(syntax).name for syntax in by_syntax)
+        for context in usable:
+            if context.transfer_syntax == syntax:
+                return context
+    accepted = ", ".join(dict.fromkeys(UID(context.transfer_syntax).name for context in usable))
     raise ValueError(
         f"{association._name} did not accept the transfer syntax {UID(own).name!r} "
         f"for {UID(item.sop_class).name!r}, only: {accepted}"
@@ -364,8 +364,7 @@ def _responses(
 ) -> Generator[tuple[Any, Any], None, None]:
     association._live()
     _check_priority(priority)
-    context = association._get_contexts(model)[0]
-    context_id, syntax = int(context.context_id or 0), str(context.transfer_syntax[0])
+    context_id, syntax = association._usable(model)[0]
     encoded = identifier if isinstance(identifier, bytes) else encode_dataset(identifier, syntax)
     connection, number = _begin(association, msg_id)
     finished = False
@@ -453,7 +452,7 @@ def c_cancel(association: Association, msg_id: int, context_id: int | None, quer
     if context_id is None:
         if query_model is None:
             raise ValueError("a C-CANCEL needs the context ID or the query model of the request it ends")
-        context_id = int(association._get_contexts(query_model)[0].context_id or 0)
+        context_id = association._usable(query_model)[0].context_id
     try:
         connection.send_request(context_id, C_CANCEL_RQ, msg_id, [], None, association._core_dimse_timeout)
     except (TimeoutError, ConnectionAbortedError):

@@ -70,6 +70,17 @@ pub enum End {
     },
 }
 
+/// What an association was negotiated to be. A clone shares it.
+#[derive(Debug, Clone)]
+pub struct Negotiation {
+    /// The A-ASSOCIATE-RQ.
+    pub request: Arc<AssociateRq>,
+    /// The A-ASSOCIATE-AC, once sent or received.
+    pub reply: Option<Arc<AssociateAc>>,
+    /// The presentation contexts from this side's point of view, in the order of the request; none before the reply.
+    pub contexts: Arc<[NegotiatedContext]>,
+}
+
 /// Who drives a connection.
 pub(crate) enum Driver {
     /// The thread that waits on it.
@@ -231,19 +242,14 @@ impl Connection {
         self.lock().transport.is_none()
     }
 
-    /// The A-ASSOCIATE-RQ, once sent or received.
-    pub fn request(&self) -> Option<AssociateRq> {
-        self.lock().association.request().cloned()
-    }
-
-    /// The A-ASSOCIATE-AC, once sent or received.
-    pub fn reply(&self) -> Option<AssociateAc> {
-        self.lock().association.reply().cloned()
-    }
-
-    /// The presentation contexts, from this side's point of view.
-    pub fn contexts(&self) -> Vec<NegotiatedContext> {
-        self.lock().association.contexts().to_vec()
+    /// What has been asked for and answered by now; none before the A-ASSOCIATE-RQ was sent or received.
+    pub fn negotiation(&self) -> Option<Negotiation> {
+        let core = self.lock();
+        Some(Negotiation {
+            request: core.association.request()?.clone(),
+            reply: core.association.reply().cloned(),
+            contexts: core.association.contexts().clone(),
+        })
     }
 
     /// Sets which notices and requests go to the service: bits of [`Notice::bit`], [`BOUND_ECHO`], [`BOUND_STORE`] and
