@@ -48,24 +48,22 @@ class OperationLock:
     """One request at a time: a thread's own open iterator is ended first, another thread's is waited for."""
 
     def __init__(self) -> None:
-        self._free = threading.Condition(threading.Lock())
+        # Not a condition: the thread that ends a request need not be the one that began it, and a lock does not mind.
+        self._busy = threading.Lock()
         self._owner: int | None = None
         self._iterator: weakref.ref[Generator[Any, Any, Any]] | None = None
 
     def acquire(self) -> None:
         """Begins a request of this thread."""
         self.end_own_iterator()
-        with self._free:
-            while self._owner is not None:
-                self._free.wait()
-            self._owner = threading.get_ident()
+        self._busy.acquire()
+        self._owner = threading.get_ident()
 
     def release(self) -> None:
         """Ends it."""
-        with self._free:
-            self._owner = None
-            self._iterator = None
-            self._free.notify()
+        self._owner = None
+        self._iterator = None
+        self._busy.release()
 
     def holds(self, iterator: Generator[Any, Any, Any]) -> None:
         """The request lives as long as this iterator."""

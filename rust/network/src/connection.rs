@@ -84,7 +84,7 @@ pub struct Negotiation {
 /// Who drives a connection.
 pub(crate) enum Driver {
     /// The thread that waits on it.
-    Caller { waker: Waker },
+    Caller,
     /// Its task on the runtime.
     Runtime { notify: tokio::sync::Notify },
 }
@@ -133,8 +133,10 @@ pub(crate) struct Core {
     pub(crate) last_message_id: u16,
     /// A message is being sent in several steps.
     pub(crate) sending: bool,
-    /// A thread waits on the socket, and will drive.
-    pub(crate) driving: bool,
+    /// What wakes the thread that waits on the socket and will drive, if one does.
+    pub(crate) driving: Option<Arc<Waker>>,
+    /// How many threads wait for [`Connection::changed`]: telling them is a system call, whether they are there or not.
+    pub(crate) waiting: usize,
     pub(crate) established: bool,
     pub(crate) end: Option<End>,
     /// Set once, before any dataset of a C-STORE comes in.
@@ -207,21 +209,36 @@ impl Connection {
         core.flush(now);
         let driver_needed = core.has_output() || core.end.is_some();
         // A thread that drives waits on the socket and not for the condition, perhaps for what has just changed.
-        let driven = core.driving;
-        if driver_needed && !driven {
+        let driving = core.driving.clone();
+        if driver_needed && driving.is_none() {
             self.rest(&mut core);
         }
-        drop(core);
-        self.changed.notify_all();
-        if driver_needed || driven {
-            self.wake_driver();
+        self.tell(core);
+        match (&self.driver, driving) {
+            (Driver::Caller, Some(waker)) => waker.wake(),
+            (Driver::Runtime { notify }, _) if driver_needed => notify.notify_one(),
+            _ => {}
         }
         result
     }
 
+    /// Gives up the lock, and tells the threads that wait for a change.
+    pub(crate) fn tell(&self, core: MutexGuard<'_, Core>) {
+        let anybody = core.waiting > 0;
+        drop(core);
+        if anybody {
+            self.changed.notify_all();
+        }
+    }
+
     pub(crate) fn wake_driver(&self) {
         match &self.driver {
-            Driver::Caller { waker } => waker.wake(),
+            Driver::Caller => {
+                let driving = self.lock().driving.clone();
+                if let Some(waker) = driving {
+                    waker.wake();
+                }
+            }
             Driver::Runtime { notify } => notify.notify_one(),
         }
     }
@@ -359,7 +376,8 @@ impl Core {
             invoked: Vec::new(),
             last_message_id: 0,
             sending: false,
-            driving: false,
+            driving: None,
+            waiting: 0,
             established: false,
             end: None,
             store,

@@ -275,9 +275,10 @@ async fn run(connection: Arc<Connection>, stream: Arc<TcpStream>) {
                 .poll_timeout()
                 .or_else(|| core.network_timeout.map(|timeout| connection.now() + timeout));
             let jobs = core.start_jobs();
-            (drove, core.wants_input(), core.has_output(), deadline, jobs, core.transport.is_none())
+            let (read, write, closed) = (core.wants_input(), core.has_output(), core.transport.is_none());
+            connection.tell(core);
+            (drove, read, write, deadline, jobs, closed)
         };
-        connection.changed.notify_all();
         connection.submit(jobs);
         if closed {
             break;

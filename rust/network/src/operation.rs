@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER};
 use crate::message::{Message, Payload};
-use crate::wake::{self, Woken};
+use crate::wake::{self, Waker, Woken};
 
 /// A large dataset is handed to the socket in pieces of about this many bytes.
 const BATCH: usize = 512 << 10;
@@ -99,7 +99,7 @@ impl Connection {
         mut ready: impl FnMut(&mut Core) -> Option<T>,
     ) -> Result<T, WaitError> {
         let mut core = self.lock();
-        let mut driving = false;
+        let mut driving: Option<Arc<Waker>> = None;
         let result = loop {
             if let Some(value) = ready(&mut core) {
                 break Ok(value);
@@ -108,20 +108,23 @@ impl Connection {
                 break Err(WaitError::Timeout);
             }
             let socket = match &self.driver {
-                Driver::Caller { .. } if driving || !core.driving => core.socket.clone(),
+                Driver::Caller if driving.is_some() || core.driving.is_none() => core.socket.clone(),
                 _ => None,
             };
-            if let (Driver::Caller { waker }, Some(socket)) = (&self.driver, socket) {
-                if !driving {
-                    driving = true;
-                    core.driving = true;
-                    socket.disarm(self);
-                }
+            if driving.is_none()
+                && let Some(socket) = &socket
+                && let Ok(waker) = wake::own()
+            {
+                core.driving = Some(waker.clone());
+                driving = Some(waker);
+                socket.disarm(self);
+            }
+            if let (Some(waker), Some(socket)) = (&driving, &socket) {
                 let (read, write) = (core.wants_input(), core.has_output());
                 let timer = core.association.poll_timeout().map(|deadline| deadline.saturating_sub(self.now()));
                 drop(core);
                 let timeout = patience.slice().into_iter().chain(timer).min();
-                let waited = wake::wait(std::os::fd::AsFd::as_fd(&*socket), waker, read, write, timeout);
+                let waited = wake::wait(std::os::fd::AsFd::as_fd(&**socket), waker, read, write, timeout);
                 let interrupted = patience.is_interrupted(matches!(waited, Ok(Woken::Early)));
                 core = self.lock();
                 if interrupted {
@@ -132,7 +135,13 @@ impl Connection {
                 }
                 core.drive(self.now(), false);
             } else {
-                let slice = patience.slice();
+                // Without a descriptor to be woken by (there is none left) this thread cannot drive: it looks again soon.
+                let slice = if socket.is_some() {
+                    Some(patience.slice().map_or(TICK, |slice| slice.min(TICK)))
+                } else {
+                    patience.slice()
+                };
+                core.waiting += 1;
                 core = match slice {
                     Some(slice) => {
                         let waited = self.changed.wait_timeout(core, slice);
@@ -140,6 +149,7 @@ impl Connection {
                     }
                     None => self.changed.wait(core).unwrap_or_else(std::sync::PoisonError::into_inner),
                 };
+                core.waiting -= 1;
                 if patience.interrupted.is_some() {
                     drop(core);
                     let interrupted = patience.is_interrupted(false);
@@ -150,11 +160,10 @@ impl Connection {
                 }
             }
         };
-        if driving {
-            core.driving = false;
+        if driving.is_some() {
+            core.driving = None;
             self.rest(&mut core);
-            drop(core);
-            self.changed.notify_all();
+            self.tell(core);
         } else if matches!(self.driver, Driver::Runtime { .. }) && core.wants_input() {
             // What this thread took may have been what kept the task from reading.
             drop(core);
@@ -264,6 +273,10 @@ impl Connection {
             core.last_message_id = id;
         }
         core.invoked.push(id);
+        // Before anything is sent: an answer that is quicker than this thread is none of the watch's business.
+        if let Some(socket) = &core.socket {
+            socket.disarm(self);
+        }
         let now = self.now();
         core.mark_busy(now);
         Some(id)
@@ -276,7 +289,7 @@ impl Connection {
         core.responses.retain(|response| response.command.message_id_responded_to() != Some(id));
         let now = self.now();
         core.mark_busy(now);
-        if matches!(self.driver, Driver::Caller { .. }) && !core.driving {
+        if matches!(self.driver, Driver::Caller) && core.driving.is_none() {
             self.rest(&mut core);
         }
     }
@@ -317,6 +330,9 @@ impl Connection {
             if core.end.is_none() {
                 // Refused only where a release or an abort is already under way: both end it.
                 let _ = core.association.release(now);
+                if let Some(socket) = &core.socket {
+                    socket.leave();
+                }
             }
         });
         self.wait(patience, |core| core.end.is_some().then_some(()))

@@ -1,8 +1,9 @@
 //! Waiting in Rust for Python: without the GIL, ended by Ctrl-C within 100 ms, with Python's exceptions.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use dimsefast_network::{Patience, WaitError};
+use dimsefast_network::{Patience, WaitError, process};
 use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 
@@ -16,12 +17,24 @@ pub(crate) fn seconds(value: Option<f64>) -> PyResult<Option<Duration>> {
         .transpose()
 }
 
+thread_local! {
+    /// In which fork generation this thread was asked whether it is the main thread, and the answer.
+    static IS_MAIN: Cell<Option<(u32, bool)>> = const { Cell::new(None) };
+}
+
 /// Python delivers signals on its main thread only: no other needs to ask.
 fn is_main_thread() -> bool {
-    #[cfg(target_os = "linux")]
-    return rustix::thread::gettid() == rustix::process::getpid();
-    #[cfg(not(target_os = "linux"))]
-    true
+    match IS_MAIN.get() {
+        Some((generation, is_main)) if generation == process::generation() => is_main,
+        _ => {
+            #[cfg(target_os = "linux")]
+            let is_main = rustix::thread::gettid() == rustix::process::getpid();
+            #[cfg(not(target_os = "linux"))]
+            let is_main = true;
+            IS_MAIN.set(Some((process::generation(), is_main)));
+            is_main
+        }
+    }
 }
 
 /// Runs `body`, which waits, without the GIL. `over` ends the wait, too: it is asked ten times a second.
