@@ -16,6 +16,12 @@ impl Uid {
         Self(bytes.as_ref().into())
     }
 
+    /// Takes the bytes as they are; where `other` has the same ones they are its own. One presentation context mostly differs from the one
+    /// before it in a single UID.
+    pub fn like(bytes: &[u8], other: Option<&Self>) -> Self {
+        other.filter(|other| other.as_bytes() == bytes).cloned().unwrap_or_else(|| Self::new(bytes))
+    }
+
     /// The bytes as sent, padding included.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

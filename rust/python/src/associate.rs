@@ -125,18 +125,25 @@ pub(crate) fn items<'py>(py: Python<'py>, user: &UserInformation) -> PyResult<Ve
     Ok(items)
 }
 
-/// From a `PresentationContext`. It is read as it is: building rows of strings for the core takes longer than everything else.
-fn proposed((context, id): (&Bound<'_, PyAny>, u8)) -> PyResult<ProposedContext> {
-    let py = context.py();
-    let abstract_syntax = context.getattr(intern!(py, "_abstract_syntax"))?;
-    let syntaxes = context.getattr(intern!(py, "_transfer_syntax"))?;
-    let transfer_syntaxes =
-        syntaxes.cast::<PyList>()?.iter().map(|syntax| Ok(uid(syntax.cast::<PyString>()?.to_str()?)));
-    Ok(ProposedContext {
-        id,
-        abstract_syntax: uid(&abstract_syntax.str()?.to_cow()?),
-        transfer_syntaxes: transfer_syntaxes.collect::<PyResult<_>>()?,
-    })
+/// From `PresentationContext` objects, numbered. They are read as they are: building rows of strings for the core takes longer than
+/// everything else.
+fn proposed(contexts: &[Bound<'_, PyAny>]) -> PyResult<Vec<ProposedContext>> {
+    let mut found = Vec::<ProposedContext>::with_capacity(contexts.len());
+    for (context, id) in contexts.iter().zip((1..=u8::MAX).step_by(2)) {
+        let py = context.py();
+        let before = found.last();
+        let name = context.getattr(intern!(py, "_abstract_syntax"))?.str()?;
+        let syntaxes = context.getattr(intern!(py, "_transfer_syntax"))?;
+        let syntaxes = syntaxes.cast::<PyList>()?.iter().enumerate();
+        let transfer_syntaxes = syntaxes.map(|(at, syntax)| {
+            let same = before.and_then(|before| before.transfer_syntaxes.get(at));
+            Ok(Uid::like(syntax.cast::<PyString>()?.to_str()?.as_bytes(), same))
+        });
+        let transfer_syntaxes = transfer_syntaxes.collect::<PyResult<_>>()?;
+        let abstract_syntax = Uid::like(name.to_str()?.as_bytes(), before.map(|before| &before.abstract_syntax));
+        found.push(ProposedContext { id, abstract_syntax, transfer_syntaxes });
+    }
+    Ok(found)
 }
 
 /// Opens an association and waits for the answer.
@@ -192,7 +199,7 @@ pub(crate) fn connect(
             called: ae_title(called)?,
             calling: ae_title(calling)?,
             application_context: uid("1.2.840.10008.3.1.1.1"),
-            contexts: contexts.iter().zip((1..=u8::MAX).step_by(2)).map(proposed).collect::<PyResult<_>>()?,
+            contexts: proposed(&contexts)?,
             user,
         },
         store: store_plan(store_to, &class_uid, version.as_deref()),
