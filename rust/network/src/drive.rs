@@ -95,6 +95,10 @@ impl Core {
             if short && !drain {
                 return Drove::Drained;
             }
+            if short {
+                // Mostly there is nothing more: the answer does not wait for the read that finds that out.
+                self.flush(now);
+            }
         }
         Drove::Yielded
     }
