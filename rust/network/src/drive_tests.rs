@@ -11,7 +11,7 @@ use dimsefast_protocol::types::{AeTitle, Uid};
 
 use crate::connection::{BOUND_NEGOTIATION, Core, End};
 use crate::jobs::Job;
-use crate::sink::{FileIdentity, StorePlan};
+use crate::sink::{FileIdentity, Received, StorePlan};
 use crate::transport::MemoryTransport;
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -66,7 +66,7 @@ impl Pair {
         pair.requestor.association.transport_connected(NOW);
         pair.run();
         assert!(matches!(pair.acceptor.jobs.start(), Some(Job::Negotiate)));
-        let supported: Vec<_> = [VERIFICATION, CT]
+        let supported = [VERIFICATION, CT]
             .iter()
             .map(|class| dimsefast_protocol::negotiation::SupportedContext {
                 abstract_syntax: (*class).into(),
@@ -74,7 +74,8 @@ impl Pair {
                 scu_role: None,
                 scp_role: None,
             })
-            .collect();
+            .collect::<Vec<_>>()
+            .into();
         let (contexts, _) = negotiate_as_acceptor(&request(), &supported, false);
         let accept = AssociateAc {
             protocol_version: 1,
@@ -161,7 +162,7 @@ fn an_object_for_a_handler_becomes_a_job_with_its_bytes() {
     pair.requestor.association.output().extend_from_slice(b"data");
     pair.run();
     let Some(Job::Request(message)) = pair.acceptor.jobs.start() else { panic!("no job") };
-    assert_eq!(&*message.data.as_ref().unwrap().bytes().unwrap(), b"data");
+    assert!(matches!(&message.data, Some(Received::Memory(bytes)) if bytes == b"data"));
     assert!(!message.is_cancelled());
     pair.requestor.association.send_command(NOW, 3, &command::c_cancel_rq(1)).unwrap();
     pair.run();
