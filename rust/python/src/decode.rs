@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::query::uid_of;
 use dimsefast_identifier::codec::record::{actual_syntax, parse};
 use dimsefast_identifier::codec::transcode::{has_what_messages_lack, transcode};
-use dimsefast_identifier::codec::{Element, Entry, Kind, Record, Syntax, TransferSyntax, deflate};
+use dimsefast_identifier::codec::{CodecError, Element, Entry, Kind, Record, Syntax, TransferSyntax, deflate};
 use dimsefast_identifier::{Tag, Vr, dictionary};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -49,16 +49,16 @@ impl Encoded {
 pub(crate) fn inflated<'py>(
     data: Bound<'py, PyBytes>,
     transfer_syntax: TransferSyntax,
-) -> PyResult<Bound<'py, PyBytes>> {
+) -> Result<Bound<'py, PyBytes>, CodecError> {
     if !transfer_syntax.deflated {
         return Ok(data);
     }
     let py = data.py();
-    let inflated = deflate::inflate(data.as_bytes()).map_err(|error| no_dataset(&error))?;
+    let inflated = deflate::inflate(data.as_bytes())?;
     Ok(PyBytes::new(py, &inflated))
 }
 
-pub(crate) fn no_dataset(error: &dimsefast_identifier::codec::CodecError) -> PyErr {
+pub(crate) fn no_dataset(error: &CodecError) -> PyErr {
     PyValueError::new_err(format!("not an encoded dataset: {error}"))
 }
 
@@ -68,7 +68,7 @@ impl Encoded {
     #[pyo3(signature = (data, transfer_syntax, is_undefined_length=false))]
     pub(crate) fn new(data: Bound<'_, PyBytes>, transfer_syntax: String, is_undefined_length: bool) -> PyResult<Self> {
         let known = TransferSyntax::from_uid(transfer_syntax.as_bytes());
-        let data = inflated(data, known)?;
+        let data = inflated(data, known).map_err(|error| no_dataset(&error))?;
         let entries = parse(data.as_bytes(), known.syntax).map_err(|error| no_dataset(&error))?;
         let syntax = actual_syntax(data.as_bytes(), known.syntax);
         let (all, length) = (0..entries.len(), data.as_bytes().len());
