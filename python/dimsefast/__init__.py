@@ -34,6 +34,7 @@ from .presentation import (
     build_role,
 )
 from .sop_class import register_uid
+from .storing import DISCARD, StoreTo, safe_name
 
 __version__ = "0.1.0"
 
@@ -41,6 +42,7 @@ __all__ = [
     "AE",
     "ALL_TRANSFER_SYNTAXES",
     "DEFAULT_TRANSFER_SYNTAXES",
+    "DISCARD",
     "IMPLEMENTATION_UID",
     "IMPLEMENTATION_VERSION",
     "PYNETDICOM_IMPLEMENTATION_UID",
@@ -54,6 +56,7 @@ __all__ = [
     "MatchError",
     "Matcher",
     "PeerUnreachable",
+    "StoreTo",
     "__version__",
     "_config",
     "build_context",
@@ -61,6 +64,7 @@ __all__ = [
     "debug_logger",
     "evt",
     "register_uid",
+    "safe_name",
     "sop_class",
 ]
 

@@ -29,4 +29,7 @@ pub use jobs::{Job, JobKind, Notice};
 pub use listen::Server;
 pub use message::{Message, Payload};
 pub use operation::{Patience, Reply, WaitError};
-pub use sink::{FileIdentity, Received, StorePlan};
+pub use sink::{
+    Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Header, Layout, LayoutError, Received, StorePlan, Turn,
+    Writer, check_attribute, remove_leftovers, safe_uid, safe_value,
+};

@@ -138,7 +138,10 @@ fn attend(connection: &Arc<Connection>) {
             return;
         }
         core.drive(connection.now(), false);
-        connection.rest(&mut core);
+        // What waits for the service is not read: the socket would be ready all the time.
+        if !core.waits_for_service() {
+            connection.rest(&mut core);
+        }
         core.start_jobs()
     };
     connection.changed.notify_all();
