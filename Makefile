@@ -12,10 +12,13 @@ export VIRTUAL_ENV := $(abspath $(VENV))
 # The benchmarks' reference is a workspace of its own, built beside its sources.
 FLOOR := cd benches/floor && CARGO_TARGET_DIR=target cargo
 
+FUZZ_TARGETS := $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
+FUZZ_SECONDS ?= 60
+
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python peers lint format bench wheel clean
+.PHONY: help build demo test test-rust test-python peers lint format bench fuzz wheel clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -70,9 +73,17 @@ bench: build ## measure beside the peers, in one run; WIRE="--quick --only pair"
 	$(FLOOR) build --release --locked --quiet
 	$(BIN)/python benches/wire.py $(WIRE)
 
+# cargo-fuzz wants flags of the nightly compiler, which the stable one takes with RUSTC_BOOTSTRAP.
+fuzz: ## run each fuzz target for a minute; FUZZ_SECONDS=1200 for longer
+	command -v cargo-fuzz >/dev/null || cargo install --locked --quiet cargo-fuzz
+	for target in $(FUZZ_TARGETS); do \
+		mkdir -p fuzz/found/$$target; \
+		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target fuzz/found/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 || exit 1; \
+	done
+
 wheel: $(STAMPS)/venv ## build a wheel and a source distribution into dist/
 	$(BIN)/maturin build --release --locked --out dist
 	$(BIN)/maturin sdist --out dist
 
 clean: ## remove what was built
-	rm -rf $(VENV) $(STAMPS) target benches/floor/target dist
+	rm -rf $(VENV) $(STAMPS) target benches/floor/target fuzz/target fuzz/found dist

@@ -9,7 +9,7 @@ import atexit
 import os
 from typing import Any
 
-from . import _config, _core, evt, presentation, sop_class
+from . import _config, _core, evt, presentation, query, sop_class
 from .ae import AE
 from .association import Association
 from .errors import (
@@ -22,7 +22,7 @@ from .errors import (
     PeerUnreachable,
 )
 from .log import debug_logger
-from .matching import Matcher
+from .matching import Condition, Matcher
 from .presentation import (
     ALL_TRANSFER_SYNTAXES,
     DEFAULT_TRANSFER_SYNTAXES,
@@ -33,6 +33,7 @@ from .presentation import (
     build_context,
     build_role,
 )
+from .sending import StoreResult
 from .sop_class import register_uid
 from .storing import DISCARD, StoreTo, safe_name
 
@@ -52,10 +53,12 @@ __all__ = [
     "AssociationError",
     "AssociationRejected",
     "AssociationTimeout",
+    "Condition",
     "DimsefastError",
     "MatchError",
     "Matcher",
     "PeerUnreachable",
+    "StoreResult",
     "StoreTo",
     "__version__",
     "_config",
@@ -63,6 +66,7 @@ __all__ = [
     "build_role",
     "debug_logger",
     "evt",
+    "query",
     "register_uid",
     "safe_name",
     "sop_class",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ from . import _config, _core, evt, negotiation, requests, services
 from .events import EventType, HandlerTable
 from .presentation import PresentationContext
 from .request import ContextTuple
+from .sending import StoreResult
 from .service_user import ServiceUser, context_from
 
 if TYPE_CHECKING:
@@ -267,6 +268,16 @@ class Association:
     def _core_dimse_timeout(self) -> float | None:
         return core_timeout(self.dimse_timeout)
 
+    @property
+    def _is_over(self) -> bool:
+        return self._connection is None or self._connection.end is not None
+
+    @property
+    def _invocation_window(self) -> int:
+        """How many requests of this side may be in progress at once; 0 for no limit (PS3.7 D.3.3.3)."""
+        invoked, performed = self.acceptor.asynchronous_operations
+        return invoked if self.is_requestor else performed
+
     # Handlers
     # -----------------------------------------------------------------------------------------------------------
 
@@ -447,18 +458,41 @@ class Association:
         priority: int = 2,
         originator_aet: str | None = None,
         originator_id: int | None = None,
+        decompress: bool = False,
     ) -> Dataset:
         """Sends one object: a Dataset, the path of a DICOM file, or the bytes of one.
 
-        A file whose transfer syntax was accepted is streamed as it is, without being decoded. Returns the status, an
-        empty Dataset where
-        no valid answer came.
+        A file whose transfer syntax was accepted is streamed as it is, without being decoded. Between Implicit VR,
+        Explicit VR, Big Endian and Deflated it is converted; compressed pixel data is decoded only with `decompress`,
+        by pydicom's decoders. Returns the status, an empty Dataset where no valid answer came.
 
         Raises RuntimeError (not established), AttributeError (no SOP Class UID, SOP Instance UID or transfer syntax),
-        ValueError (bad
-        priority, no fitting context, not encodable, no DICOM file), OSError (file).
+        ValueError (bad priority, no fitting context, not encodable, no DICOM file), OSError (file).
         """
-        return requests.c_store(self, dataset, msg_id, priority, originator_aet, originator_id)
+        return requests.c_store(self, dataset, msg_id, priority, originator_aet, originator_id, decompress)
+
+    def store(
+        self,
+        items: Iterable[Dataset | str | Path | bytes],
+        progress: Callable[[StoreResult], object] | None = None,
+        priority: int = 2,
+        decompress: bool = False,
+    ) -> Iterator[StoreResult]:
+        """Sends many objects; yields a `StoreResult` for each, in order, without stopping at a failure.
+
+        As many are in progress at once as the asynchronous operations window that was negotiated allows, and the next
+        one is read while the one before is on its way. Nothing is sent before the first result is asked for; leaving
+        the loop early sends no more.
+
+        Args:
+            items: Datasets, paths of DICOM files, or the bytes of such.
+            progress: called with each result.
+            priority: 0 medium, 1 high, 2 low.
+            decompress: whether compressed pixel data may be decoded where the peer does not take it as it is.
+
+        Raises, at the first step: RuntimeError (not established), ValueError (bad priority).
+        """
+        return requests.store_many(self, items, progress, priority, decompress)
 
     def send_c_find(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = 2

@@ -85,7 +85,7 @@ def study(returning: Iterable[str] | None = None, **attributes: Any) -> Dataset:
 
 
 def series(returning: Iterable[str] | None = None, **attributes: Any) -> Dataset:
-    """An identifier at level SERIES; hierarchical queries need `study_instance_uid`, and the Patient Root `patient_id`."""
+    """An identifier at level SERIES; hierarchical queries need `study_instance_uid`, Patient Root also `patient_id`."""
     return _level("SERIES", ("PatientID", "StudyInstanceUID", *_SERIES), returning, attributes)
 
 

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import weakref
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID
 
 from . import _core
 from ._validators import validate_ae_title
 from .dataset import decode_dataset, encode_dataset
+from .objects import fitting_context, prepare_store, store_object
 from .request import COMMAND_ELEMENTS, command_elements
+from .sending import Pipeline, StoreResult
 from .status import StatusDataset
 
 if TYPE_CHECKING:
@@ -26,10 +24,9 @@ if TYPE_CHECKING:
 C_STORE_RQ, C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF
 
 VERIFICATION = "1.2.840.10008.1.1"
-IMPLICIT_LITTLE = "1.2.840.10008.1.2"
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
-#: Transfer syntaxes between which a dataset is converted without loss.
-CONVERTIBLE = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
+
+#: Statuses of responses that others follow; a request of the peer has none.
+_NOT_FINAL = (0xFF00, 0xFF01, None)
 
 #: The elements of a response that become part of its status.
 _STATUS_KEYWORDS = (
@@ -79,12 +76,16 @@ class OperationLock:
                 iterator.close()
 
 
-def _begin(association: Association, msg_id: int | None) -> tuple[_core.Connection, int]:
-    """The connection and a Message ID for one request, which `_end` gives back."""
+def _refuse_own_handler(association: Association) -> None:
     if threading.get_ident() in association._handler_threads:
         raise RuntimeError(
             "a handler cannot send a request over the association whose request it handles: open another one"
         )
+
+
+def _begin(association: Association, msg_id: int | None) -> tuple[_core.Connection, int]:
+    """The connection and a Message ID for one request, which `_end` gives back."""
+    _refuse_own_handler(association)
     connection = association._live()
     association._operation.acquire()
     try:
@@ -141,120 +142,6 @@ def c_echo(association: Association, msg_id: int | None) -> Dataset:
         _end(association, connection, number)
 
 
-class StoreObject(NamedTuple):
-    """An object to be stored: what the request names, and where its dataset is."""
-
-    sop_class: str
-    sop_instance: str
-    transfer_syntax: str
-    dataset: Dataset | None
-    path: Path | None
-    encoded: bytes | None
-    offset: int
-
-    def read(self) -> Dataset:
-        """The dataset, decoded."""
-        if self.dataset is not None:
-            return self.dataset
-        return dcmread(self.path if self.path is not None else io.BytesIO(self.encoded or b""))
-
-
-def store_object(source: Dataset | str | Path | bytes) -> StoreObject:
-    """Finds out what an object is, from as little of it as possible.
-
-    Raises AttributeError where the class, instance or transfer syntax is missing, ValueError for what is no DICOM
-    file, OSError.
-    """
-    if isinstance(source, Dataset):
-        return _from_dataset(source)
-    if isinstance(source, (bytes, bytearray, memoryview)):
-        data = bytes(source)
-        try:
-            return _from_dataset(dcmread(io.BytesIO(data)))
-        except InvalidDicomError as error:
-            raise ValueError(f"the {len(data)} bytes given are no DICOM file: {error}") from None
-    if isinstance(source, (str, Path)):
-        path = Path(source)
-        try:
-            sop_class, sop_instance, transfer_syntax, offset = _core.read_file_meta(path)
-        except ValueError as problem:
-            # The file meta group may lack what the dataset has.
-            try:
-                return _from_dataset(dcmread(path))
-            except InvalidDicomError:
-                raise problem from None
-        return StoreObject(sop_class, sop_instance, transfer_syntax, None, path, None, offset)
-    raise TypeError(f"an object to store is a Dataset, a path or the bytes of a file, not {type(source).__name__}")
-
-
-def _from_dataset(dataset: Dataset) -> StoreObject:
-    sop_class, sop_instance = dataset.get("SOPClassUID"), dataset.get("SOPInstanceUID")
-    meta = getattr(dataset, "file_meta", None)
-    transfer_syntax = None if meta is None else meta.get("TransferSyntaxUID")
-    for value, name in (
-        (sop_class, "SOP Class UID (0008,0016)"),
-        (sop_instance, "SOP Instance UID (0008,0018)"),
-        (transfer_syntax, "Transfer Syntax UID (0002,0010) in its file_meta"),
-    ):
-        if not value:
-            raise AttributeError(f"the dataset cannot be stored: it has no {name}")
-    return StoreObject(str(sop_class), str(sop_instance), str(transfer_syntax), dataset, None, None, 0)
-
-
-class Fitting(NamedTuple):
-    """The context an object goes over, and the transfer syntax it is sent in."""
-
-    context_id: int
-    transfer_syntax: str
-
-
-def fitting_context(association: Association, item: StoreObject) -> Fitting:
-    """The context with the object's own transfer syntax, else one that it can be converted to.
-
-    Raises ValueError where there is none.
-    """
-    contexts = association._get_contexts(item.sop_class)
-    by_syntax = {str(context.transfer_syntax[0]): int(context.context_id or 0) for context in reversed(contexts)}
-    own = item.transfer_syntax
-    for syntax in (own, *(CONVERTIBLE if own in CONVERTIBLE else ())):
-        if syntax in by_syntax:
-            return Fitting(by_syntax[syntax], syntax)
-    accepted = ", ".join(UID(syntax).name for syntax in by_syntax)
-    raise ValueError(
-        f"{association._name} did not accept the transfer syntax {UID(own).name!r} "
-        f"for {UID(item.sop_class).name!r}, only: {accepted}"
-    )
-
-
-def send_object(
-    association: Association,
-    connection: _core.Connection,
-    number: int,
-    item: StoreObject,
-    fitting: Fitting,
-    priority: int,
-    originator: tuple[str, int] | None,
-    parent: _core.Connection | None = None,
-) -> _core.Message:
-    """One C-STORE, whole: the response. Raises ValueError where the dataset cannot be encoded."""
-    encoded: bytes | None = None
-    if item.path is None or fitting.transfer_syntax != item.transfer_syntax:
-        encoded = encode_dataset(item.read(), fitting.transfer_syntax)
-    return connection.c_store(
-        fitting.context_id,
-        number,
-        item.sop_class,
-        item.sop_instance,
-        priority,
-        originator,
-        encoded,
-        None if encoded is not None else item.path,
-        item.offset,
-        association._core_dimse_timeout,
-        parent,
-    )
-
-
 def c_store(
     association: Association,
     dataset: Dataset | str | Path | bytes,
@@ -262,16 +149,20 @@ def c_store(
     priority: int,
     originator_aet: str | None,
     originator_id: int | None,
+    decompress: bool,
 ) -> Dataset:
     """See `Association.send_c_store`."""
     association._live()
     _check_priority(priority)
     item = store_object(dataset)
-    fitting = fitting_context(association, item)
+    fitting = fitting_context(association, item, decompress)
     originator = None if originator_aet is None else (originator_aet, originator_id or 0)
     connection, number = _begin(association, msg_id)
     try:
-        return status_from(send_object(association, connection, number, item, fitting, priority, originator))
+        store = prepare_store(connection, number, item, fitting, priority, originator)
+        timeout = association._core_dimse_timeout
+        connection.send_store(store, timeout)
+        return status_from(connection.receive_any([number], timeout))
     except (TimeoutError, ConnectionAbortedError):
         connection.abort()
         return StatusDataset()
@@ -280,6 +171,39 @@ def c_store(
         raise
     finally:
         _end(association, connection, number)
+
+
+def store_many(
+    association: Association,
+    items: Iterable[Dataset | str | Path | bytes],
+    progress: Callable[[StoreResult], object] | None,
+    priority: int,
+    decompress: bool,
+) -> Iterator[StoreResult]:
+    """See `Association.store`."""
+    _check_priority(priority)
+    return _Owned(association, _store_many(association, items, progress, priority, decompress))
+
+
+def _store_many(
+    association: Association,
+    items: Iterable[Dataset | str | Path | bytes],
+    progress: Callable[[StoreResult], object] | None,
+    priority: int,
+    decompress: bool,
+) -> Generator[StoreResult, None, None]:
+    _refuse_own_handler(association)
+    association._live()
+    association._operation.acquire()
+    pipeline = Pipeline(association, priority, decompress=decompress)
+    try:
+        for result in pipeline.run(items):
+            if progress is not None:
+                progress(result)
+            yield result
+    finally:
+        pipeline.close()
+        association._operation.release()
 
 
 def c_find(
@@ -325,10 +249,10 @@ def _iterate(
     return _Owned(association, iterator)
 
 
-class _Owned(Iterator[tuple[Any, Any]]):
-    """The responses to one request. Closing it, or forgetting it, cancels what is still under way."""
+class _Owned(Iterator[Any]):
+    """The responses to one request, or to many. Closing it, or forgetting it, cancels what is still under way."""
 
-    def __init__(self, association: Association, generator: Generator[tuple[Any, Any], None, None]) -> None:
+    def __init__(self, association: Association, generator: Generator[Any, None, None]) -> None:
         self._association = association
         self._generator = generator
         self._started = False
@@ -336,7 +260,7 @@ class _Owned(Iterator[tuple[Any, Any]]):
     def __iter__(self) -> _Owned:
         return self
 
-    def __next__(self) -> tuple[Any, Any]:
+    def __next__(self) -> Any:
         if not self._started:
             self._started = True
             first = next(self._generator)
@@ -368,20 +292,26 @@ def _responses(
     context_id, syntax = int(context.context_id or 0), str(context.transfer_syntax[0])
     encoded = identifier if isinstance(identifier, bytes) else encode_dataset(identifier, syntax)
     connection, number = _begin(association, msg_id)
+    #: Whether the final response has come, if not yet been handed on.
     finished = False
     try:
         command: list[tuple[int, str | int]] = [(0x0002, str(model)), (0x0700, priority), *elements]
         connection.send_request(context_id, field, number, command, encoded, association._core_dimse_timeout)
         while not finished:
-            message = connection.receive(number, association._core_dimse_timeout, requests=field == C_GET_RQ)
-            if message.status is None:
-                _perform_here(association, connection, message)
-                continue
-            finished = message.status not in (0xFF00, 0xFF01)
-            if raw:
-                yield message.status, message.dataset()
+            timeout = association._core_dimse_timeout
+            if field == C_GET_RQ:
+                messages = [connection.receive(number, timeout, requests=True)]
             else:
-                yield status_from(message), _identifier(message, syntax, field, finished)
+                messages = connection.receive_all(number, timeout)
+            finished = messages[-1].status not in _NOT_FINAL
+            for message in messages:
+                status = message.status
+                if status is None:
+                    _perform_here(association, connection, message)
+                elif raw:
+                    yield status, message.dataset()
+                else:
+                    yield status_from(message), _identifier(message, syntax, field, status not in _NOT_FINAL)
     except (TimeoutError, ConnectionAbortedError):
         finished = True
         connection.abort()

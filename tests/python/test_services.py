@@ -251,20 +251,24 @@ def test_a_large_object_in_both_directions_of_the_smallest_pdu(tmp_path: Path) -
 # C-FIND
 
 
-def test_each_match_leaves_as_it_is_yielded() -> None:
+@pytest.mark.parametrize("ahead", [1, 2, 50])
+def test_matches_leave_although_the_handler_blocks_then(ahead: int) -> None:
+    """Design 13: the first leaves at once, those behind it together, none of them waits for the next."""
     arrived = threading.Event()
 
     def on_find(event: Any) -> Any:
-        yield 0xFF00, query(PatientID="1")
-        assert arrived.wait(10), "the first match was not sent before the second was produced"
-        yield 0xFF00, query(PatientID="2")
+        for number in range(ahead):
+            yield 0xFF00, query(PatientID=str(number))
+        assert arrived.wait(10), "what was yielded was not sent before the next was produced"
+        yield 0xFF00, query(PatientID="last")
 
     with provider((evt.EVT_C_FIND, on_find)) as server, connect(server, FIND) as assoc:
         seen = []
         for status, identifier in assoc.send_c_find(query(PatientID="*"), FIND):
             seen.append((status.Status, identifier and identifier.PatientID))
-            arrived.set()
-    assert seen == [(0xFF00, "1"), (0xFF00, "2"), (0x0000, None)]
+            if len(seen) == ahead:
+                arrived.set()
+    assert seen == [*((0xFF00, str(number)) for number in range(ahead)), (0xFF00, "last"), (0x0000, None)]
 
 
 def test_a_handler_that_runs_ahead_waits_for_a_slow_reader() -> None:

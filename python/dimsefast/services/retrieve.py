@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pydicom.dataset import Dataset
 
 from .. import evt
 from ..events import Event, EventType
-from ..requests import StoreObject, fitting_context, send_object, store_object
-from .destination import Destination, Unreachable
+from ..objects import store_object
+from ..sending import Pipeline, StoreResult, Ticket
+from .destination import Destination, MoveOptions, ParallelDestination, Unreachable
 from .statuses import Element, comment, report_failure, wire_status
 from .suboperations import (
     CANCELLED,
@@ -37,6 +37,7 @@ MOVE_FAILED, MOVE_BAD_COUNT, MOVE_NO_DESTINATION, MOVE_BAD_DESTINATION = 0xC511,
 #: Processing failure of one sub-operation that never left.
 NOT_SENT = 0xC000
 
+_C_GET_RQ = 0x0010
 _WITHOUT_BULK_DATA = "1.2.840.10008.5.1.4.1.2.5.3"
 _BULK = {
     "PixelData",
@@ -51,8 +52,26 @@ _BULK = {
     "WaveformData",
 }
 
-#: Stores one object and returns the status of that.
-Deliver = Callable[[StoreObject], int]
+
+class Delivery(Protocol):
+    """What carries the objects: see `Pipeline` for how it is used."""
+
+    @property
+    def pending(self) -> int:
+        """How many objects have been sent and their results not been taken."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether a result has to be taken before the next object may be sent."""
+
+    def prepare(self, ticket: Ticket) -> object:
+        """Reads the beginning of an object."""
+
+    def send(self, ticket: Ticket) -> object:
+        """Sends what was prepared."""
+
+    def take(self) -> Ticket:
+        """Waits for the next object to be over."""
 
 
 class _Finished(Exception):
@@ -66,62 +85,46 @@ class _Finished(Exception):
 
 def get(association: Association, request: Request) -> None:
     """C-GET: the objects go over the same association."""
-    connection = association._connection
-    assert connection is not None
-
-    def deliver(item: StoreObject) -> int:
-        if request.context.abstract_syntax == _WITHOUT_BULK_DATA:
-            item = item._replace(dataset=_without_bulk_data(item.read()), path=None)
-        fitting = fitting_context(association, item)
-        number = connection.begin(None)
-        try:
-            message = send_object(association, connection, number, item, fitting, _priority(request), None)
-        finally:
-            connection.forget(number)
-        return message.status if message.status is not None else NOT_SENT
 
     def operate(items: Iterator[Any]) -> None:
-        count = _next(items, evt.EVT_C_GET, association, GET_BAD_COUNT)
-        _suboperations(association, request, items, _count(count, GET_BAD_COUNT), deliver)
+        announced = _count(_next(items, evt.EVT_C_GET, association, GET_BAD_COUNT), GET_BAD_COUNT)
+        pipeline = Pipeline(association, _priority(request))
+        delivery: Delivery = pipeline
+        if request.context.abstract_syntax == _WITHOUT_BULK_DATA:
+            delivery = _WithoutBulkData(pipeline)
+        try:
+            _Retrieval(association, request, items, announced, delivery).run()
+        finally:
+            if not association._is_over:
+                pipeline.close()
 
     _operate(association, request, evt.EVT_C_GET, GET_FAILED, GET_BAD_COUNT, operate)
 
 
 def move(association: Association, request: Request) -> None:
-    """C-MOVE: the objects go over an association with the destination."""
-    connection = association._connection
-    assert connection is not None
+    """C-MOVE: the objects go over an association with the destination, or several."""
 
     def operate(items: Iterator[Any]) -> None:
-        address, options = _address(_next(items, evt.EVT_C_MOVE, association, MOVE_NO_DESTINATION))
+        address, keywords = _address(_next(items, evt.EVT_C_MOVE, association, MOVE_NO_DESTINATION))
         name = str(request.MoveDestination)
         if address is None:
             raise _Finished(UNKNOWN_DESTINATION, comment(f"move destination {name} is not known"))
-        count = _count(_next(items, evt.EVT_C_MOVE, association, MOVE_BAD_COUNT), MOVE_BAD_COUNT)
-        destination = Destination(association, request, address, options)
-        reached = False
+        announced = _count(_next(items, evt.EVT_C_MOVE, association, MOVE_BAD_COUNT), MOVE_BAD_COUNT)
+        options = MoveOptions.taken_from(keywords)
 
-        def deliver(item: StoreObject) -> int:
-            nonlocal reached
-            try:
-                status = destination.store(item, _priority(request))
-            except Unreachable as cause:
-                LOGGER.error("move destination %s at %s:%s: %s", name, *address, cause)
-                if not reached:
-                    raise _Finished(UNKNOWN_DESTINATION, comment(f"{name}: {cause}")) from cause
-                return NOT_SENT
-            except (TimeoutError, ConnectionAbortedError) as cause:
-                if connection.end is not None:
-                    raise
-                LOGGER.error("move destination %s at %s:%s: %s: %s", name, *address, item.sop_instance, cause)
-                status = NOT_SENT
-            reached = True
-            return status
+        def make() -> Destination:
+            return Destination(association, request, address, dict(keywords), options)
 
+        several = options.parallel_associations > 1
+        destination = ParallelDestination(make, options.parallel_associations) if several else make()
+        retrieval = _Retrieval(association, request, items, announced, destination, options.report)
         try:
-            _suboperations(association, request, items, count, deliver)
+            retrieval.run()
+        except Unreachable as cause:
+            LOGGER.error("move destination %s at %s:%s: %s", name, *address, cause)
+            retrieval.abandon(UNKNOWN_DESTINATION, comment(f"{name}: {cause}"))
         finally:
-            destination.close(abort=connection.end is not None)
+            destination.close(abort=association._is_over)
 
     _operate(association, request, evt.EVT_C_MOVE, MOVE_FAILED, MOVE_NO_DESTINATION, operate)
 
@@ -190,86 +193,166 @@ def _address(value: Any) -> tuple[tuple[str, int] | None, dict[str, Any]]:
     return (host, int(port)), options
 
 
-def _suboperations(
-    association: Association, request: Request, items: Iterator[Any], announced: int, deliver: Deliver
-) -> None:
-    """Delivers what the handler yields, a Pending after each, then the final response."""
-    connection = association._connection
-    assert connection is not None
-    operations = SubOperations(announced)
-    while operations.remaining:
-        if connection.end is not None:
-            return
+class _Retrieval:
+    """The sub-operations of one C-GET or C-MOVE, a Pending response after each, then the final one.
+
+    The handler is asked for the next object while the one before is on its way.
+    """
+
+    def __init__(
+        self,
+        association: Association,
+        request: Request,
+        items: Iterator[Any],
+        announced: int,
+        delivery: Delivery,
+        report: Callable[[StoreResult], object] | None = None,
+    ) -> None:
+        self._association = association
+        self._request = request
+        self._items = items
+        self._operations = SubOperations(announced)
+        self._delivery = delivery
+        self._report = report
+
+    def run(self) -> None:
+        """Delivers what the handler yields. Raises Unreachable where nothing was delivered before that."""
+        begun = 0
+        ending: _Ending | None = None
+        while ending is None and begun < self._operations.announced:
+            step = self._step()
+            if isinstance(step, _Ending):
+                ending = step
+                break
+            try:
+                self._delivery.prepare(step)
+            except Unreachable as error:
+                self._give_up_where_nothing_was_done(error)
+                step.finish(None, error)
+            while self._delivery.is_full:
+                self._take()
+            if self._association._is_over:
+                return
+            if self._request.is_cancelled:
+                # The handler has its chance to say how it ends.
+                step_after = self._step()
+                ending = step_after if isinstance(step_after, _Ending) and step_after.is_said else _Ending(CANCELLED)
+                break
+            begun += 1
+            self._delivery.send(step)
+            if step.result is not None:
+                self._count(step)
+        while self._delivery.pending:
+            self._take()
+        if not self._association._is_over:
+            self._finish(ending or _Ending(None))
+
+    def abandon(self, status: int, extra: list[Element]) -> None:
+        """Ends it with nothing done."""
+        respond_finally(self._association, self._request, SubOperations(0), status, extra, [])
+
+    def _step(self) -> Ticket | _Ending:
+        """What the handler yields next: an object, or how it ends."""
         try:
-            status, item = next(items)
+            status, item = next(self._items)
         except StopIteration:
-            break
+            return _Ending(None)
         except Exception:
-            report_failure(association, "the retrieval")
-            failed = GET_FAILED if request.message.command_field == 0x0010 else MOVE_FAILED
-            _finish(association, request, operations, failed, [], operations.failed_instances)
-            return
+            report_failure(self._association, "the retrieval")
+            return _Ending(GET_FAILED if self._request.message.command_field == _C_GET_RQ else MOVE_FAILED)
         code, extra = wire_status(status)
-        if code != PENDING and code != 0xFF01:
-            _end_early(association, request, operations, code, extra, item)
+        if code in (PENDING, 0xFF01):
+            return Ticket(item)
+        return _Ending(code, extra, item, is_said=True)
+
+    def _take(self) -> None:
+        try:
+            self._count(self._delivery.take())
+        except Unreachable as error:
+            self._give_up_where_nothing_was_done(error)
+            LOGGER.error("%s: %s", self._association._name, error)
+            self._operations.count(NOT_SENT, "")
+            self._respond()
+
+    def _give_up_where_nothing_was_done(self, error: Unreachable) -> None:
+        if self._operations.done == 0:
+            raise error
+
+    def _count(self, ticket: Ticket) -> None:
+        """Counts one that is over. What could not be stored counts as failed; the others go on."""
+        result = ticket.result
+        assert result is not None
+        instance = result.sop_instance_uid
+        if not instance and isinstance(result.source, Dataset):
+            instance = str(result.source.get("SOPInstanceUID", ""))
+        if result.error is not None:
+            LOGGER.error("sub-operation for %s: %s", instance or "an object without UID", result.error)
+        if self._association._is_over:
             return
-        if request.is_cancelled:
-            # The handler had its chance to say how it ends.
-            _finish(association, request, operations, CANCELLED, [], [])
+        self._operations.count(NOT_SENT if result.status is None else result.status, instance)
+        if self._report is not None:
+            try:
+                self._report(result)
+            except Exception:
+                report_failure(self._association, "the report of sub-operations")
+        self._respond()
+
+    def _respond(self) -> None:
+        if not self._association._is_over:
+            respond_pending(self._association, self._request, self._operations)
+
+    def _finish(self, ending: _Ending) -> None:
+        """The final response."""
+        operations = self._operations
+        status, failed = ending.status, own_failed_list(ending.yielded) or operations.failed_instances
+        if status is None:
+            status = operations.final_status()
+        elif ending.is_said and status == WARNING:
+            operations.failed += operations.remaining
+        elif ending.is_said and status == SUCCESS and operations.failed > 0:
+            status = WARNING
+        respond_finally(self._association, self._request, operations, status, ending.extra, failed)
+
+
+class _Ending(NamedTuple):
+    """How a retrieval ends: with the status that follows by itself where it is None."""
+
+    status: int | None
+    extra: list[Element] = []  # noqa: RUF012 - nobody changes it
+    yielded: Any = None
+    #: Whether the handler has said so.
+    is_said: bool = False
+
+
+class _WithoutBulkData:
+    """Composite instance retrieve without bulk data: what is sent lacks it."""
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self._pipeline = pipeline
+
+    @property
+    def pending(self) -> int:
+        return self._pipeline.pending
+
+    @property
+    def is_full(self) -> bool:
+        return self._pipeline.is_full
+
+    def prepare(self, ticket: Ticket) -> None:
+        try:
+            item = store_object(ticket.source)
+            dataset = _without_bulk_data(item.read())
+            ticket.item = item._replace(dataset=dataset, path=None, encoded=None)
+        except (AttributeError, TypeError, ValueError, OSError) as error:
+            ticket.finish(None, error)
             return
-        _deliver(operations, item, deliver)
-        respond_pending(association, request, operations)
-    _finish(association, request, operations, operations.final_status(), [], operations.failed_instances)
+        self._pipeline.prepare(ticket)
 
+    def send(self, ticket: Ticket) -> None:
+        self._pipeline.send(ticket)
 
-def _end_early(
-    association: Association,
-    request: Request,
-    operations: SubOperations,
-    code: int,
-    extra: list[Element],
-    yielded: Any,
-) -> None:
-    """The handler has said how it ends."""
-    failed = own_failed_list(yielded) or operations.failed_instances
-    if code == WARNING:
-        operations.failed += operations.remaining
-    elif code == SUCCESS:
-        code = SUCCESS if operations.failed == 0 else WARNING
-    _finish(association, request, operations, code, extra, failed)
-
-
-def _finish(
-    association: Association,
-    request: Request,
-    operations: SubOperations,
-    status: int,
-    extra: list[Element],
-    failed_instances: list[str],
-) -> None:
-    if status == CANCELLED and not failed_instances:
-        failed_instances = operations.failed_instances
-    respond_finally(association, request, operations, status, extra, failed_instances)
-
-
-def _deliver(operations: SubOperations, item: Any, deliver: Deliver) -> None:
-    """One sub-operation. What cannot be stored counts as failed; the others go on."""
-    sop_instance = str(item.get("SOPInstanceUID", "")) if isinstance(item, Dataset) else ""
-    try:
-        if not isinstance(item, (Dataset, str, Path, bytes)):
-            raise TypeError(f"a handler yields a Dataset or the path of a file, not {type(item).__name__}")
-        found = store_object(item)
-        sop_instance = found.sop_instance
-        status = deliver(found)
-    except (AttributeError, ValueError, TypeError) as error:
-        LOGGER.error("sub-operation for %s: %s", sop_instance or "an object without UID", error)
-        status = NOT_SENT
-    except (TimeoutError, ConnectionAbortedError):
-        raise
-    except OSError as error:
-        LOGGER.error("sub-operation for %s: %s", sop_instance or item, error)
-        status = NOT_SENT
-    operations.count(status, sop_instance)
+    def take(self) -> Ticket:
+        return self._pipeline.take()
 
 
 def _priority(request: Request) -> int:

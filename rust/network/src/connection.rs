@@ -38,6 +38,19 @@ pub(crate) const OUTPUT_HIGH_WATER: usize = 64 << 10;
 /// than a batch, so that two peers that send to each other at the same time go on reading.
 const UNREAD_OUTPUT: usize = 4 << 20;
 
+/// A response of many is written at once where nothing was written for this long, and otherwise by the driver together with those that follow:
+/// at a system call each the kernel would do most of the work.
+const HOLD: Duration = Duration::from_micros(200);
+
+/// When what was put out has to leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    /// At once.
+    Now,
+    /// As soon as the driver gets to it, with what comes meanwhile: one of many responses.
+    Soon,
+}
+
 /// Requests that may wait in a connection before it stops reading.
 const WAITING_JOBS: usize = 16;
 
@@ -112,6 +125,8 @@ pub(crate) struct Core {
     pub(crate) unread: Vec<u8>,
     /// How much of the protocol's output has left.
     pub(crate) written: usize,
+    /// When something left last.
+    pub(crate) last_write: Duration,
     pub(crate) incoming: Option<Incoming>,
     pub(crate) responses: VecDeque<Message>,
     pub(crate) jobs: Jobs,
@@ -124,6 +139,8 @@ pub(crate) struct Core {
     pub(crate) sending: bool,
     /// A thread waits on the socket, and will drive.
     pub(crate) driving: bool,
+    /// Threads that wait for a change.
+    pub(crate) waiting: usize,
     pub(crate) established: bool,
     pub(crate) end: Option<End>,
     /// Set once, before any dataset of a C-STORE comes in.
@@ -194,23 +211,43 @@ impl Connection {
 
     /// Runs `f` under the lock, takes in what it caused, and writes what it put out.
     pub(crate) fn with<R>(&self, f: impl FnOnce(&mut Core, Duration) -> R) -> R {
+        self.with_output(Output::Now, f)
+    }
+
+    /// The same, where what was put out may wait for more.
+    pub(crate) fn with_output<R>(&self, output: Output, f: impl FnOnce(&mut Core, Duration) -> R) -> R {
         let mut core = self.lock();
         let now = self.now();
+        let under_way = core.has_output();
         let result = f(&mut core, now);
         core.settle(now);
-        core.flush(now);
-        let driver_needed = core.has_output() || core.end.is_some();
+        let is_driven_apart = matches!(self.driver, Driver::Runtime { .. });
+        let held = output == Output::Soon && is_driven_apart && now.saturating_sub(core.last_write) < HOLD;
+        if !held {
+            core.flush(now);
+        }
+        // What is held goes with what is under way already, or else is the driver's.
+        let driver_needed = (core.has_output() && !(held && under_way)) || core.end.is_some();
         // A thread that drives waits on the socket and not for the condition, perhaps for what has just changed.
         let driven = core.driving;
         if driver_needed && !driven {
             self.rest(&mut core);
         }
-        drop(core);
-        self.changed.notify_all();
+        self.unlock(core);
         if driver_needed || driven {
             self.wake_driver();
         }
         result
+    }
+
+    /// Gives the lock back, and tells the threads that wait for a change.
+    pub(crate) fn unlock(&self, core: MutexGuard<'_, Core>) {
+        let waited_for = core.waiting > 0;
+        drop(core);
+        // A system call even where nobody waits.
+        if waited_for {
+            self.changed.notify_all();
+        }
     }
 
     pub(crate) fn wake_driver(&self) {
@@ -362,6 +399,7 @@ impl Core {
             network_timeout: None,
             unread: Vec::new(),
             written: 0,
+            last_write: Duration::ZERO,
             incoming: None,
             responses: VecDeque::new(),
             jobs: Jobs::default(),
@@ -370,6 +408,7 @@ impl Core {
             last_message_id: 0,
             sending: false,
             driving: false,
+            waiting: 0,
             established: false,
             end: None,
             store,

@@ -349,7 +349,10 @@ impl Core {
         let output = self.association.output();
         while self.written < output.len() {
             match transport.write(&output[self.written..]) {
-                Ok(length) => self.written += length,
+                Ok(length) => {
+                    self.written += length;
+                    self.last_write = now;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => {

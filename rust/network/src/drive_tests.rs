@@ -124,7 +124,8 @@ impl Pair {
         self.requestor.invoked.push(id);
         self.requestor.association.send_command(NOW, 3, &command).unwrap();
         for (piece, last) in dimsefast_protocol::fragment::fragments(dataset, 1000) {
-            let header = self.requestor.association.send_data_header(NOW, 3, piece.len(), last).unwrap();
+            self.requestor.association.send_data(NOW).unwrap();
+            let header = dimsefast_protocol::fragment::data_pdu_header(3, false, last, piece.len());
             let output = self.requestor.association.output();
             output.extend_from_slice(&header);
             output.extend_from_slice(piece);
@@ -294,7 +295,8 @@ fn an_object_for_a_handler_becomes_a_job_with_its_bytes() {
     let mut pair = Pair::established(StorePlan::Memory);
     let command = command::c_store_rq(1, &CT.into(), &"1.2".into(), Priority::MEDIUM, None);
     pair.requestor.association.send_command(NOW, 3, &command).unwrap();
-    let header = pair.requestor.association.send_data_header(NOW, 3, 4, true).unwrap();
+    pair.requestor.association.send_data(NOW).unwrap();
+    let header = dimsefast_protocol::fragment::data_pdu_header(3, false, true, 4);
     pair.requestor.association.output().extend_from_slice(&header);
     pair.requestor.association.output().extend_from_slice(b"data");
     pair.run();

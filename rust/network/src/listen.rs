@@ -275,9 +275,10 @@ async fn run(connection: Arc<Connection>, stream: Arc<TcpStream>) {
                 .poll_timeout()
                 .or_else(|| core.network_timeout.map(|timeout| connection.now() + timeout));
             let jobs = core.start_jobs();
-            (drove, core.wants_input(), core.has_output(), deadline, jobs, core.transport.is_none())
+            let found = (drove, core.wants_input(), core.has_output(), deadline, jobs, core.transport.is_none());
+            connection.unlock(core);
+            found
         };
-        connection.changed.notify_all();
         connection.submit(jobs);
         if closed {
             break;

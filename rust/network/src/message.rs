@@ -1,12 +1,12 @@
 //! Whole DIMSE messages, received and to be sent.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dimsefast_protocol::command::CommandSet;
 
 use crate::sink::{Header, Received, Turn};
+use crate::source::Source;
 
 /// A received message.
 #[derive(Debug)]
@@ -60,15 +60,8 @@ pub enum Payload<'a> {
     None,
     /// Encoded bytes.
     Bytes(&'a [u8]),
-    /// `length` bytes of a file from `offset` on.
-    File {
-        /// The open file.
-        file: &'a File,
-        /// Where the dataset begins.
-        offset: u64,
-        /// How many bytes it has.
-        length: u64,
-    },
+    /// An object's file.
+    Object(&'a Source),
 }
 
 impl Payload<'_> {
@@ -76,7 +69,7 @@ impl Payload<'_> {
         match self {
             Self::None => 0,
             Self::Bytes(bytes) => bytes.len() as u64,
-            Self::File { length, .. } => *length,
+            Self::Object(source) => source.len(),
         }
     }
 }

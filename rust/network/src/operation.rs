@@ -1,19 +1,15 @@
-//! What threads do on a connection: send messages, wait for responses, release.
+//! What threads do on a connection: wait, receive responses, release.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dimsefast_protocol::association::StateError;
-use dimsefast_protocol::command::CommandSet;
-use dimsefast_protocol::fragment;
 use thiserror::Error;
 
-use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER};
-use crate::message::{Message, Payload};
+use crate::connection::{Connection, Core, Driver};
+use crate::message::Message;
 use crate::wake::{self, Woken};
-
-/// A large dataset is handed to the socket in pieces of about this many bytes.
-const BATCH: usize = 512 << 10;
 
 /// How often a wait asks whether it was interrupted.
 const TICK: Duration = Duration::from_millis(100);
@@ -133,6 +129,7 @@ impl Connection {
                 core.drive(self.now(), false);
             } else {
                 let slice = patience.slice();
+                core.waiting += 1;
                 core = match slice {
                     Some(slice) => {
                         let waited = self.changed.wait_timeout(core, slice);
@@ -140,6 +137,7 @@ impl Connection {
                     }
                     None => self.changed.wait(core).unwrap_or_else(std::sync::PoisonError::into_inner),
                 };
+                core.waiting -= 1;
                 if patience.interrupted.is_some() {
                     drop(core);
                     let interrupted = patience.is_interrupted(false);
@@ -153,8 +151,7 @@ impl Connection {
         if driving {
             core.driving = false;
             self.rest(&mut core);
-            drop(core);
-            self.changed.notify_all();
+            self.unlock(core);
         } else if matches!(self.driver, Driver::Runtime { .. }) && core.wants_input() {
             // What this thread took may have been what kept the task from reading.
             drop(core);
@@ -171,84 +168,6 @@ impl Connection {
         {
             socket.arm(self, core.association.poll_timeout());
         }
-    }
-
-    /// Sends a message, whole: nothing else of this association comes in between.
-    ///
-    /// # Errors
-    /// [`WaitError`]; after a failure in the middle the association is aborted.
-    pub fn send(
-        self: &Arc<Self>,
-        patience: &mut Patience<'_>,
-        context_id: u8,
-        command: &CommandSet,
-        payload: Payload<'_>,
-    ) -> Result<(), WaitError> {
-        self.wait(patience, |core| {
-            if core.end.is_some() {
-                return Some(Err(WaitError::Ended));
-            }
-            (!core.sending).then(|| {
-                core.sending = true;
-                Ok(())
-            })
-        })??;
-        let sent = self.send_pieces(patience, context_id, command, payload);
-        self.with(|core, _| core.sending = false);
-        if sent.is_err() {
-            // The peer has the beginning of a message that will never be whole.
-            self.abort();
-        }
-        sent
-    }
-
-    fn send_pieces(
-        self: &Arc<Self>,
-        patience: &mut Patience<'_>,
-        context_id: u8,
-        command: &CommandSet,
-        payload: Payload<'_>,
-    ) -> Result<(), WaitError> {
-        let mut source = Pieces::new(payload);
-        let piece = self.with(|core, now| -> Result<usize, WaitError> {
-            core.association.send_command(now, context_id, command)?;
-            let piece = core.association.max_fragment();
-            if source.left() <= OUTPUT_HIGH_WATER as u64 {
-                source.append(core.association.output(), context_id, piece)?;
-            }
-            Ok(piece)
-        })?;
-        let mut batch = Vec::new();
-        while !source.is_done() {
-            batch.clear();
-            while !source.is_done() && batch.len() < BATCH {
-                source.append_one(&mut batch, context_id, piece)?;
-            }
-            self.wait(patience, |core| {
-                if core.end.is_some() {
-                    return Some(Err(WaitError::Ended));
-                }
-                (!core.has_output()).then_some(Ok(()))
-            })??;
-            self.with(|core, now| -> Result<(), WaitError> {
-                // The header is thrown away: what counts is that the state table allows data now.
-                core.association.send_data_header(now, context_id, 0, false)?;
-                let output = core.association.output();
-                if output.is_empty() {
-                    std::mem::swap(output, &mut batch);
-                } else {
-                    output.extend_from_slice(&batch);
-                }
-                Ok(())
-            })?;
-        }
-        self.wait(patience, |core| {
-            if core.end.is_some() {
-                return Some(Err(WaitError::Ended));
-            }
-            let pending = core.association.output().len() - core.written;
-            (pending <= OUTPUT_HIGH_WATER).then_some(Ok(()))
-        })?
     }
 
     /// The next free Message ID, counted as in use until [`forget`](Self::forget); or `wanted`, where that is not in use.
@@ -298,6 +217,40 @@ impl Connection {
         })?
     }
 
+    /// Waits for the first response with any of these Message IDs.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn receive_any(self: &Arc<Self>, patience: &mut Patience<'_>, ids: &[u16]) -> Result<Message, WaitError> {
+        self.wait(patience, |core| {
+            let is_wanted = |r: &Message| r.command.message_id_responded_to().is_some_and(|id| ids.contains(&id));
+            let at = core.responses.iter().position(is_wanted);
+            if let Some(response) = at.and_then(|at| core.responses.remove(at)) {
+                return Some(Ok(response));
+            }
+            core.end.is_some().then_some(Err(WaitError::Ended))
+        })?
+    }
+
+    /// Waits as [`receive`](Self::receive) does, and takes all responses with this Message ID that are there, up to the final one.
+    ///
+    /// # Errors
+    /// [`WaitError`].
+    pub fn receive_all(self: &Arc<Self>, patience: &mut Patience<'_>, id: u16) -> Result<VecDeque<Message>, WaitError> {
+        self.wait(patience, |core| {
+            if !core.responses.is_empty() {
+                let all = std::mem::take(&mut core.responses);
+                let (taken, others): (VecDeque<_>, VecDeque<_>) =
+                    all.into_iter().partition(|response| response.command.message_id_responded_to() == Some(id));
+                core.responses = others;
+                if !taken.is_empty() {
+                    return Some(Ok(taken));
+                }
+            }
+            core.end.is_some().then_some(Err(WaitError::Ended))
+        })?
+    }
+
     /// A request of the peer has had its final response.
     pub fn performed(&self, id: u16) {
         self.with(|core, now| {
@@ -337,63 +290,6 @@ impl Connection {
     pub fn closed(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
         self.wait(patience, |core| core.transport.is_none().then_some(()))
     }
-}
-
-/// Cuts a payload into P-DATA-TF PDUs.
-struct Pieces<'a> {
-    payload: Payload<'a>,
-    at: u64,
-    done: bool,
-}
-
-impl<'a> Pieces<'a> {
-    fn new(payload: Payload<'a>) -> Self {
-        Self { payload, at: 0, done: matches!(payload, Payload::None) }
-    }
-
-    fn left(&self) -> u64 {
-        self.payload.len() - self.at
-    }
-
-    fn is_done(&self) -> bool {
-        self.done
-    }
-
-    fn append(&mut self, output: &mut Vec<u8>, context_id: u8, piece: usize) -> std::io::Result<()> {
-        while !self.done {
-            self.append_one(output, context_id, piece)?;
-        }
-        Ok(())
-    }
-
-    /// Appends one PDU.
-    fn append_one(&mut self, output: &mut Vec<u8>, context_id: u8, piece: usize) -> std::io::Result<()> {
-        let left = self.left();
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(piece);
-        let last = length as u64 == left;
-        // PS3.8 Annex E.1: a fragment has an even number of bytes; deflated datasets need not.
-        let padding = length % 2;
-        output.extend_from_slice(&fragment::data_pdu_header(context_id, false, last, length + padding));
-        match self.payload {
-            Payload::None => {}
-            Payload::Bytes(bytes) => {
-                let at = usize::try_from(self.at).unwrap_or(usize::MAX);
-                output.extend_from_slice(&bytes[at..at + length]);
-            }
-            Payload::File { file, offset, .. } => read_at(file, offset + self.at, length, output)?,
-        }
-        output.resize(output.len() + padding, 0);
-        self.at += length as u64;
-        self.done = last;
-        Ok(())
-    }
-}
-
-/// Appends `length` bytes of the file from `offset` on.
-fn read_at(file: &std::fs::File, offset: u64, length: usize, output: &mut Vec<u8>) -> std::io::Result<()> {
-    let start = output.len();
-    output.resize(start + length, 0);
-    std::os::unix::fs::FileExt::read_exact_at(file, &mut output[start..], offset)
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ pub struct FileMeta {
 /// The file meta group is refused above this length, in bytes: real ones are below 1 kB.
 const META_LIMIT: usize = 1 << 20;
 
-fn invalid(path: &Path, what: &str) -> io::Error {
+pub(crate) fn invalid(path: &Path, what: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("{} is not a usable DICOM file: {what}", path.display()))
 }
 
@@ -32,11 +32,11 @@ fn trimmed(value: &[u8]) -> Vec<u8> {
     value[..end].to_vec()
 }
 
-/// Reads the file meta group. `path` is for messages only.
+/// Reads the file meta group that a file, or its bytes, begin with. `path` is for messages only.
 ///
 /// # Errors
 /// `InvalidData` where the file has no DICM prefix, a broken meta group, or lacks one of the three UIDs.
-pub fn read_meta(file: &mut File, path: &Path) -> io::Result<FileMeta> {
+pub fn read_meta(file: &mut impl Read, path: &Path) -> io::Result<FileMeta> {
     let mut head = vec![0; 1024];
     let mut length = 0;
     while length < head.len() {
@@ -91,7 +91,7 @@ pub fn read_meta(file: &mut File, path: &Path) -> io::Result<FileMeta> {
 }
 
 /// Reads on until `head` holds `length` bytes or the file ends.
-fn fill(file: &mut File, head: &mut Vec<u8>, length: usize) -> io::Result<()> {
+fn fill(file: &mut impl Read, head: &mut Vec<u8>, length: usize) -> io::Result<()> {
     if length > head.len() {
         let missing = (length - head.len()).max(4096);
         file.take(missing as u64).read_to_end(head)?;

@@ -142,8 +142,9 @@ fn attend(connection: &Arc<Connection>) {
         if !core.waits_for_service() {
             connection.rest(&mut core);
         }
-        core.start_jobs()
+        let jobs = core.start_jobs();
+        connection.unlock(core);
+        jobs
     };
-    connection.changed.notify_all();
     connection.submit(jobs);
 }

@@ -1,5 +1,7 @@
 //! Cutting messages into P-DATA-TF PDUs (PS3.8 9.3.5 and Annex E).
 
+use alloc::vec::Vec;
+
 /// Length of the PDU header, the PDV length, the context ID and the message control header together, in bytes.
 pub const HEADER: usize = 12;
 
@@ -29,6 +31,14 @@ pub const fn data_pdu_header(context_id: u8, is_command: bool, last: bool, paylo
     [4, 0, pdu[0], pdu[1], pdu[2], pdu[3], item[0], item[1], item[2], item[3], context_id, control]
 }
 
+/// Appends a command set in as many PDUs as it takes.
+pub fn append_command(output: &mut Vec<u8>, context_id: u8, command: &[u8], max_fragment: usize) {
+    for (piece, last) in fragments(command, max_fragment) {
+        output.extend_from_slice(&data_pdu_header(context_id, true, last, piece.len()));
+        output.extend_from_slice(piece);
+    }
+}
+
 /// Pieces of at most `max_fragment` bytes, each with whether it is the last. Nothing at all is one empty last piece.
 pub fn fragments(data: &[u8], max_fragment: usize) -> impl Iterator<Item = (&[u8], bool)> {
     let mut rest = Some(data);
@@ -47,7 +57,6 @@ pub fn fragments(data: &[u8], max_fragment: usize) -> impl Iterator<Item = (&[u8
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec::Vec;
 
     #[test]
     fn the_largest_fragment_is_even_and_fits() {

@@ -253,7 +253,7 @@ fn verbs_are_refused_where_the_table_has_no_cell() {
     assert_eq!(association.release_response(START), refused(state::Event::Evt14));
     let echo = command::c_echo_rq(1, &VERIFICATION.into());
     assert_eq!(association.send_command(START, ECHO, &echo), refused(state::Event::Evt9));
-    assert!(association.send_data_header(START, ECHO, 2, true).is_err());
+    assert!(association.send_data(START).is_err());
     let reject = AssociateRj { result: RejectResult::PERMANENT, source: RejectSource::USER, reason: RejectReason(1) };
     assert_eq!(association.reject(START, reject), refused(state::Event::Evt8));
     assert_eq!(association.state(), State::Sta2);

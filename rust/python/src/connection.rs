@@ -1,18 +1,22 @@
 //! One association as Python sees it: messages in and out, its state, its end.
 
-use std::fs::File;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dimsefast_identifier::codec::TransferSyntax;
 
 use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
 use dimsefast_network::protocol::pdu::AssociateRj;
 use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource, Uid};
-use dimsefast_network::{self as network, End, NegotiationReply, Payload, Reply, WaitError, process};
+use dimsefast_network::{
+    self as network, End, NegotiationReply, Outgoing, Output, Payload, Reply, Source, WaitError, process,
+};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::associate::{ae_title, items, uid};
-use crate::message::Message;
+use crate::message::{Message, file_error};
 use crate::pool::describe;
 use crate::storing::{self, StorePlan};
 use crate::wait::{seconds, waiting};
@@ -274,7 +278,7 @@ impl Connection {
         for (element, value) in elements {
             builder = builder.bytes(element, &value.bytes());
         }
-        self.send(py, context_id, &builder.build(), dataset, timeout)
+        self.send(py, context_id, &builder.build(), dataset, timeout, Output::Now)
     }
 
     /// C-ECHO, whole: the status.
@@ -283,17 +287,17 @@ impl Connection {
         let request = command::c_echo_rq(message_id, &uid("1.2.840.10008.1.1"));
         let connection = self.live()?;
         waiting(py, seconds(timeout)?, None, |patience| {
-            connection.send(patience, context_id, &request, Payload::None)?;
+            connection.send(patience, context_id, &request, Payload::None, Output::Now)?;
             response(connection.receive(patience, message_id, false)?)
         })
         .map(Message::new)
     }
 
-    /// C-STORE, whole, of encoded bytes or of a file from `offset` on. `parent` is the association on whose behalf it is done: the end
-    /// of that one ends the wait.
-    #[pyo3(signature = (context_id, message_id, sop_class, sop_instance, priority, originator, dataset, path, offset, timeout, parent=None))]
+    /// Reads the beginning of a C-STORE ahead of its turn: of encoded bytes, or of a file from `offset` on, converted from and to the transfer
+    /// syntaxes in `convert`. Raises OSError where the file cannot be read, ValueError where it cannot be converted.
+    #[pyo3(signature = (context_id, message_id, sop_class, sop_instance, priority, originator, dataset, path, offset, convert))]
     #[expect(clippy::too_many_arguments, reason = "one call of Python a message")]
-    fn c_store(
+    fn prepare_store(
         &self,
         py: Python<'_>,
         context_id: u8,
@@ -302,12 +306,11 @@ impl Connection {
         sop_instance: &str,
         priority: u16,
         originator: Option<(String, u16)>,
-        dataset: Option<&[u8]>,
+        dataset: Option<Bound<'_, PyBytes>>,
         path: Option<PathBuf>,
         offset: u64,
-        timeout: Option<f64>,
-        parent: Option<PyRef<'_, Self>>,
-    ) -> PyResult<Message> {
+        convert: Option<(String, String)>,
+    ) -> PyResult<Store> {
         let originator = match originator {
             Some((title, id)) => Some((ae_title(&title)?, id)),
             None => None,
@@ -320,20 +323,60 @@ impl Connection {
             originator.as_ref().map(|(title, id)| (title, *id)),
         );
         let connection = self.live()?;
-        let parent = parent.map(|parent| parent.inner.clone());
-        let over = || parent.as_ref().is_some_and(|parent| parent.end().is_some());
-        let over: Option<&(dyn Fn() -> bool + Sync)> = if parent.is_some() { Some(&over) } else { None };
-        waiting(py, seconds(timeout)?, over, |patience| {
-            match (dataset, &path) {
-                (Some(bytes), _) => connection.send(patience, context_id, &request, Payload::Bytes(bytes))?,
-                (None, Some(path)) => {
-                    let file = File::open(path)?;
-                    let length = file.metadata()?.len().saturating_sub(offset);
-                    connection.send(patience, context_id, &request, Payload::File { file: &file, offset, length })?;
-                }
-                (None, None) => connection.send(patience, context_id, &request, Payload::Bytes(&[]))?,
-            }
-            response(connection.receive(patience, message_id, false)?)
+        let object = match (&dataset, &path) {
+            (None, Some(path)) => Object::File(
+                py.detach(|| match &convert {
+                    Some((from, to)) => {
+                        let known = |uid: &str| TransferSyntax::from_uid(uid.as_bytes());
+                        Source::open_converted(path, offset, known(from), known(to))
+                    }
+                    None => Source::open(path, offset),
+                })
+                .map_err(|error| file_error(py, error, path))?,
+            ),
+            _ => Object::Bytes(dataset.map_or_else(|| PyBytes::new(py, b"").unbind(), Bound::unbind)),
+        };
+        let payload = object.payload(py);
+        let length = match payload {
+            Payload::Object(source) => source.len(),
+            Payload::Bytes(bytes) => bytes.len() as u64,
+            Payload::None => 0,
+        };
+        let outgoing = py.detach(|| connection.prepare(context_id, &request, payload));
+        let outgoing = outgoing.map_err(|error| file_error(py, error, path.as_deref().unwrap_or(Path::new(""))))?;
+        Ok(Store { message_id, length, object, outgoing: Mutex::new(Some(outgoing)) })
+    }
+
+    /// Sends what was prepared, once. `parent` is the association on whose behalf it is done: the end of that one ends the wait.
+    #[pyo3(signature = (store, timeout, parent=None))]
+    fn send_store(
+        &self,
+        py: Python<'_>,
+        store: &Store,
+        timeout: Option<f64>,
+        parent: Option<PyRef<'_, Self>>,
+    ) -> PyResult<()> {
+        let connection = self.live()?;
+        let outgoing = store.outgoing.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let outgoing = outgoing.ok_or_else(|| PyRuntimeError::new_err("it was sent before"))?;
+        let payload = store.object.payload(py);
+        on_behalf(parent, |over| {
+            waiting(py, seconds(timeout)?, over, |patience| connection.send_prepared(patience, outgoing, payload))
+        })
+    }
+
+    /// Waits for the first response with any of these Message IDs.
+    #[pyo3(signature = (message_ids, timeout, parent=None))]
+    fn receive_any(
+        &self,
+        py: Python<'_>,
+        message_ids: Vec<u16>,
+        timeout: Option<f64>,
+        parent: Option<PyRef<'_, Self>>,
+    ) -> PyResult<Message> {
+        let connection = self.live()?;
+        on_behalf(parent, |over| {
+            waiting(py, seconds(timeout)?, over, |patience| connection.receive_any(patience, &message_ids))
         })
         .map(Message::new)
     }
@@ -350,6 +393,14 @@ impl Connection {
         }))
     }
 
+    /// Waits for the next response with this Message ID; all of them that are there by then, up to the final one.
+    #[pyo3(signature = (message_id, timeout))]
+    fn receive_all(&self, py: Python<'_>, message_id: u16, timeout: Option<f64>) -> PyResult<Vec<Message>> {
+        let connection = self.live()?;
+        let received = waiting(py, seconds(timeout)?, None, |patience| connection.receive_all(patience, message_id))?;
+        Ok(received.into_iter().map(Message::new).collect())
+    }
+
     /// Sends a response to `request`, with extra command elements and the encoded dataset or none.
     #[pyo3(signature = (request, status, dataset=None, extra=Vec::new(), timeout=None))]
     fn respond(
@@ -364,7 +415,8 @@ impl Connection {
         let extra: Vec<(u16, Vec<u8>)> = extra.into_iter().map(|(element, value)| (element, value.bytes())).collect();
         let borrowed: Vec<(u16, &[u8])> = extra.iter().map(|(element, value)| (*element, value.as_slice())).collect();
         let command = command::response(&request.inner.command, Status(status), dataset.is_some(), &borrowed);
-        self.send(py, request.inner.context_id, &command, dataset, timeout)
+        let output = if Status(status).is_pending() { Output::Soon } else { Output::Now };
+        self.send(py, request.inner.context_id, &command, dataset, timeout, output)
     }
 
     /// The final response to the request has been sent, or never will be.
@@ -422,11 +474,47 @@ impl Connection {
         command: &CommandSet,
         dataset: Option<&[u8]>,
         timeout: Option<f64>,
+        output: Output,
     ) -> PyResult<()> {
         let connection = self.live()?;
         let payload = dataset.map_or(Payload::None, Payload::Bytes);
-        waiting(py, seconds(timeout)?, None, |patience| connection.send(patience, context_id, command, payload))
+        waiting(py, seconds(timeout)?, None, |patience| connection.send(patience, context_id, command, payload, output))
     }
+}
+
+/// A C-STORE that is about to be sent.
+#[pyclass(frozen, module = "dimsefast._core")]
+pub(crate) struct Store {
+    #[pyo3(get)]
+    message_id: u16,
+    /// The length of its dataset, in bytes.
+    #[pyo3(get)]
+    length: u64,
+    object: Object,
+    outgoing: Mutex<Option<Outgoing>>,
+}
+
+enum Object {
+    Bytes(Py<PyBytes>),
+    File(Source),
+}
+
+impl Object {
+    fn payload<'a>(&'a self, py: Python<'a>) -> Payload<'a> {
+        match self {
+            Self::Bytes(bytes) => Payload::Bytes(bytes.bind(py).as_bytes()),
+            Self::File(source) => Payload::Object(source),
+        }
+    }
+}
+
+/// Calls `work` with what ends its waits where the association that it is done for is over.
+fn on_behalf<T>(
+    parent: Option<PyRef<'_, Connection>>,
+    work: impl FnOnce(Option<&(dyn Fn() -> bool + Sync)>) -> PyResult<T>,
+) -> PyResult<T> {
+    let Some(parent) = parent.map(|parent| parent.inner.clone()) else { return work(None) };
+    work(Some(&|| parent.end().is_some()))
 }
 
 fn response(reply: Reply) -> Result<network::Message, WaitError> {

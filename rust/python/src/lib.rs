@@ -40,7 +40,7 @@ mod _core {
     #[pymodule_export]
     use super::associate::connect;
     #[pymodule_export]
-    use super::connection::Connection;
+    use super::connection::{Connection, Store};
     #[pymodule_export]
     use super::decode::Encoded;
     #[pymodule_export]
@@ -48,7 +48,7 @@ mod _core {
     #[pymodule_export]
     use super::log::set_log_level;
     #[pymodule_export]
-    use super::message::{Message, read_file_meta, read_header};
+    use super::message::{Message, parse_file_meta, read_file_meta, read_header};
     #[pymodule_export]
     use super::query::Query;
     #[pymodule_export]

@@ -133,15 +133,28 @@ impl Message {
     }
 }
 
+/// (SOP Class UID, SOP Instance UID, Transfer Syntax UID, offset of the dataset in bytes)
+type Meta = (String, String, String, u64);
+
+fn described(meta: &part10::FileMeta) -> Meta {
+    let text = |uid: &[u8]| String::from_utf8_lossy(uid).into_owned();
+    (text(&meta.sop_class), text(&meta.sop_instance), text(&meta.transfer_syntax), meta.dataset_offset)
+}
+
 /// Reads the file meta group of a DICOM file: (SOP Class UID, SOP Instance UID, Transfer Syntax UID, offset of the dataset in bytes).
 ///
 /// Raises OSError where the file cannot be read, and ValueError where it is no usable DICOM file.
 #[pyfunction]
-pub(crate) fn read_file_meta(py: Python<'_>, path: PathBuf) -> PyResult<(String, String, String, u64)> {
+pub(crate) fn read_file_meta(py: Python<'_>, path: PathBuf) -> PyResult<Meta> {
     let meta = py.detach(|| File::open(&path).and_then(|mut file| part10::read_meta(&mut file, &path)));
-    let meta = meta.map_err(|error| file_error(py, error, &path))?;
-    let text = |uid: &[u8]| String::from_utf8_lossy(uid).into_owned();
-    Ok((text(&meta.sop_class), text(&meta.sop_instance), text(&meta.transfer_syntax), meta.dataset_offset))
+    meta.map(|meta| described(&meta)).map_err(|error| file_error(py, error, &path))
+}
+
+/// The same of the bytes of one. Raises ValueError.
+#[pyfunction]
+pub(crate) fn parse_file_meta(py: Python<'_>, mut data: &[u8]) -> PyResult<Meta> {
+    let name = Path::new("what was given");
+    part10::read_meta(&mut data, name).map(|meta| described(&meta)).map_err(|error| file_error(py, error, name))
 }
 
 /// Reads the dataset of a DICOM file up to the element with the tag `last`.
@@ -155,7 +168,7 @@ pub(crate) fn read_header(py: Python<'_>, path: PathBuf, last: u32) -> PyResult<
 }
 
 /// With errno and file name, as Python's own `open` raises it.
-fn file_error(py: Python<'_>, error: std::io::Error, path: &Path) -> PyErr {
+pub(crate) fn file_error(py: Python<'_>, error: std::io::Error, path: &Path) -> PyErr {
     if error.kind() == std::io::ErrorKind::InvalidData {
         return PyValueError::new_err(error.to_string());
     }

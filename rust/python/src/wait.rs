@@ -1,8 +1,9 @@
 //! Waiting in Rust for Python: without the GIL, ended by Ctrl-C within 100 ms, with Python's exceptions.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use dimsefast_network::{Patience, WaitError};
+use dimsefast_network::{Patience, WaitError, process};
 use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
 
@@ -16,12 +17,25 @@ pub(crate) fn seconds(value: Option<f64>) -> PyResult<Option<Duration>> {
         .transpose()
 }
 
+thread_local! {
+    /// Whether this is the main thread, and in which process that was found out: two system calls else for each message.
+    static MAIN: Cell<Option<(u32, bool)>> = const { Cell::new(None) };
+}
+
 /// Python delivers signals on its main thread only: no other needs to ask.
 fn is_main_thread() -> bool {
-    #[cfg(target_os = "linux")]
-    return rustix::thread::gettid() == rustix::process::getpid();
-    #[cfg(not(target_os = "linux"))]
-    true
+    let generation = process::generation();
+    match MAIN.get() {
+        Some((known, main)) if known == generation => main,
+        _ => {
+            #[cfg(target_os = "linux")]
+            let main = rustix::thread::gettid() == rustix::process::getpid();
+            #[cfg(not(target_os = "linux"))]
+            let main = true;
+            MAIN.set(Some((generation, main)));
+            main
+        }
+    }
 }
 
 /// Runs `body`, which waits, without the GIL. `over` ends the wait, too: it is asked ten times a second.

@@ -114,10 +114,20 @@ pub(crate) fn is_explicit_by_mistake(bytes: &[u8]) -> bool {
 /// The offset behind the value of an element.
 #[inline]
 pub(crate) fn skip(bytes: &[u8], header: &Header, syntax: Syntax, depth: usize) -> Result<usize, CodecError> {
-    if header.is_undefined() { skip_items(bytes, header, syntax, depth) } else { header.value_end(bytes.len()) }
+    if header.is_undefined() {
+        items_end(bytes, header, syntax, depth).map(|(_, after)| after)
+    } else {
+        header.value_end(bytes.len())
+    }
 }
 
-fn skip_items(bytes: &[u8], sequence: &Header, syntax: Syntax, depth: usize) -> Result<usize, CodecError> {
+/// The end of a value of undefined length, and the offset behind its delimiter.
+pub(crate) fn items_end(
+    bytes: &[u8],
+    sequence: &Header,
+    syntax: Syntax,
+    depth: usize,
+) -> Result<(usize, usize), CodecError> {
     if depth == DEPTH {
         return Err(CodecError::new(sequence.value, Some(sequence.tag), "sequences are nested too deep"));
     }
@@ -125,11 +135,14 @@ fn skip_items(bytes: &[u8], sequence: &Header, syntax: Syntax, depth: usize) -> 
     let mut at = sequence.value;
     while let Some(item) = item_header(bytes, at, items)? {
         if item.tag == Tag::SEQUENCE_DELIMITATION {
-            return Ok(item.value);
+            return Ok((at, item.value));
+        }
+        if item.is_undefined() && !sequence.has_datasets() {
+            return Err(CodecError::new(at, Some(sequence.tag), "a fragment has no length"));
         }
         at = item_end(bytes, &item, items, depth)?.1;
     }
-    Ok(at)
+    Ok((at, at))
 }
 
 /// The end of an item's value, and the offset behind its delimiter.
@@ -166,5 +179,26 @@ pub fn length_up_to(bytes: &[u8], syntax: Syntax, last: Tag) -> Option<usize> {
             return Some(at);
         }
         at = skip(bytes, &header, syntax, 0).ok()?;
+    }
+}
+
+/// The header of an element whose value is not in memory: pixel data of native encoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PixelData {
+    /// Its tag.
+    pub tag: Tag,
+    /// Its representation.
+    pub vr: Vr,
+    /// The length of its value, in bytes.
+    pub length: u32,
+    /// The length of its header, in bytes.
+    pub value: usize,
+}
+
+impl PixelData {
+    /// Reads the header that `bytes` begin with. `None` where they do not, or where its length is undefined. Without VR it is OW (PS3.5 A.1).
+    pub fn parse(bytes: &[u8], syntax: Syntax) -> Option<Self> {
+        let header = header(bytes, 0, syntax).filter(|header| !header.is_undefined())?;
+        Some(Self { tag: header.tag, vr: header.vr(false), length: header.length, value: header.value })
     }
 }

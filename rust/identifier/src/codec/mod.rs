@@ -18,10 +18,10 @@ use std::fmt;
 
 use crate::tag::Tag;
 
-pub use header::length_up_to;
 pub(crate) use header::{
-    Header, UNDEFINED, header, is_explicit_by_mistake, item_end, item_header, skip, starts_with_item,
+    Header, UNDEFINED, header, is_explicit_by_mistake, item_end, item_header, items_end, skip, starts_with_item,
 };
+pub use header::{PixelData, length_up_to};
 pub use record::{Element, Entry, Kind, Record};
 pub use skim::Skimmer;
 pub use write::Writer;

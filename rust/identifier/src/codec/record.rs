@@ -1,6 +1,8 @@
 //! The native record: where each element of a dataset is, without a copy of any value.
 
-use super::{CodecError, DEPTH, Header, Syntax, header, is_explicit_by_mistake, item_header, starts_with_item};
+use super::{
+    CodecError, DEPTH, Header, Syntax, header, is_explicit_by_mistake, item_header, items_end, starts_with_item,
+};
 use crate::charset::CharacterSet;
 use crate::tag::Tag;
 use crate::vr::Vr;
@@ -196,10 +198,12 @@ impl Parser<'_> {
             return Err(CodecError::new(header.value, Some(header.tag), "its length is undefined and it has no items"));
         }
         if !is_sequence {
-            let after = super::skip(bytes, header, syntax, depth)?;
-            // Behind fragments stands their delimiter, of 8 bytes, unless it is missing at the end.
-            let delimited = undefined && bytes[..after].ends_with(&delimiter(syntax));
-            entry.end = if delimited { after - 8 } else { after };
+            let (end, after) = if undefined {
+                items_end(bytes, header, syntax, depth)?
+            } else {
+                header.value_end(bytes.len()).map(|end| (end, end))?
+            };
+            entry.end = end;
             entry.kind = if undefined { Kind::Fragments } else { Kind::Value };
             self.entries.push(entry);
             return Ok(after);
@@ -249,9 +253,4 @@ impl Parser<'_> {
         }
         Ok((at, at))
     }
-}
-
-/// (FFFE,E0DD) with a length of zero.
-fn delimiter(syntax: Syntax) -> [u8; 8] {
-    if syntax.big_endian { [0xFF, 0xFE, 0xE0, 0xDD, 0, 0, 0, 0] } else { [0xFE, 0xFF, 0xDD, 0xE0, 0, 0, 0, 0] }
 }

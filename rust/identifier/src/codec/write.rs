@@ -84,6 +84,11 @@ impl Writer {
         }
     }
 
+    /// The header of an element whose value of `length` bytes follows from elsewhere.
+    pub fn open_element(&mut self, tag: Tag, vr: Vr, length: u32) {
+        self.header(tag, vr, length + length % 2);
+    }
+
     /// An element whose value is in the other byte order.
     pub fn element_swapped(&mut self, tag: Tag, vr: Vr, value: &[u8]) {
         let start = self.out.len();

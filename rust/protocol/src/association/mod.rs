@@ -210,29 +210,19 @@ impl Association {
     /// # Errors
     /// Where no data may be sent now.
     pub fn send_command(&mut self, now: Duration, context_id: u8, command: &CommandSet) -> Result<(), StateError> {
-        self.verb(now, state::Event::Evt9)?;
-        self.last_traffic = now;
-        for (piece, last) in fragment::fragments(command.as_bytes(), self.max_fragment) {
-            self.output.extend_from_slice(&fragment::data_pdu_header(context_id, true, last, piece.len()));
-            self.output.extend_from_slice(piece);
-        }
+        self.send_data(now)?;
+        fragment::append_command(&mut self.output, context_id, command.as_bytes(), self.max_fragment);
         Ok(())
     }
 
-    /// The header of a PDU with one dataset fragment (Evt9), whose payload the caller sends right behind it.
+    /// Data is about to be sent (Evt9) in PDUs that the caller makes with [`fragment`]: it appends them, whole, to [`output`](Self::output).
     ///
     /// # Errors
     /// Where no data may be sent now.
-    pub fn send_data_header(
-        &mut self,
-        now: Duration,
-        context_id: u8,
-        payload: usize,
-        last: bool,
-    ) -> Result<[u8; fragment::HEADER], StateError> {
+    pub fn send_data(&mut self, now: Duration) -> Result<(), StateError> {
         self.verb(now, state::Event::Evt9)?;
         self.last_traffic = now;
-        Ok(fragment::data_pdu_header(context_id, false, last, payload))
+        Ok(())
     }
 
     /// While somebody works on a request the network time-out does not run.

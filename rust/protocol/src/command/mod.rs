@@ -63,6 +63,11 @@ impl Status {
     pub const PENDING: Self = Self(0xFF00);
     /// FE00H
     pub const CANCEL: Self = Self(0xFE00);
+
+    /// Whether more responses follow: FF00H, or FF01H, where an optional key is not supported.
+    pub const fn is_pending(self) -> bool {
+        matches!(self.0, 0xFF00 | 0xFF01)
+    }
 }
 
 /// Priority of a C-service request.

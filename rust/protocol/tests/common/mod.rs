@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dimsefast_protocol::association::{Association, Config, Event, Fragment};
 use dimsefast_protocol::command::CommandSet;
-use dimsefast_protocol::fragment::fragments;
+use dimsefast_protocol::fragment::{self, fragments};
 use dimsefast_protocol::limits::Limits;
 use dimsefast_protocol::negotiation::{SupportedContext, negotiate_as_acceptor};
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, UserInformation};
@@ -185,7 +185,8 @@ impl Side {
 
     pub(crate) fn send_dataset(&mut self, now: Duration, context_id: u8, dataset: &[u8]) {
         for (piece, last) in fragments(dataset, self.association.max_fragment()) {
-            let header = self.association.send_data_header(now, context_id, piece.len(), last).expect("Sta6");
+            self.association.send_data(now).expect("Sta6");
+            let header = fragment::data_pdu_header(context_id, false, last, piece.len());
             self.association.output().extend_from_slice(&header);
             self.association.output().extend_from_slice(piece);
         }

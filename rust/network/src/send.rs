@@ -1,0 +1,216 @@
+//! Sending a message: cutting it into PDUs ahead of the wire, and handing it to the socket in large pieces.
+
+use std::io;
+use std::sync::Arc;
+
+use dimsefast_protocol::command::CommandSet;
+use dimsefast_protocol::fragment;
+
+use crate::connection::{Connection, Driver, OUTPUT_HIGH_WATER, Output};
+use crate::message::Payload;
+use crate::operation::{Patience, WaitError};
+
+/// A dataset is handed to the socket in pieces of about this many bytes: most images are one.
+const BATCH: usize = 1 << 20;
+
+/// A message that is about to be sent: its beginning is in memory.
+#[derive(Debug)]
+pub struct Outgoing {
+    context_id: u8,
+    /// The largest fragment that the peer takes.
+    piece: usize,
+    /// PDUs that are ready.
+    batch: Vec<u8>,
+    /// How much of the dataset is in PDUs by now.
+    at: u64,
+    done: bool,
+}
+
+impl Outgoing {
+    fn new(context_id: u8, piece: usize, command: &CommandSet, payload: Payload<'_>) -> io::Result<Self> {
+        let is_short = payload.len() < BATCH as u64;
+        let capacity = if is_short { payload.len() as usize + 1024 } else { BATCH + piece + fragment::HEADER };
+        let done = matches!(payload, Payload::None);
+        let mut outgoing = Self { context_id, piece, batch: Vec::with_capacity(capacity), at: 0, done };
+        fragment::append_command(&mut outgoing.batch, context_id, command.as_bytes(), piece);
+        outgoing.fill(payload)?;
+        Ok(outgoing)
+    }
+
+    /// Makes PDUs until the batch is full or the dataset is in it.
+    fn fill(&mut self, payload: Payload<'_>) -> io::Result<()> {
+        while !self.done && self.batch.len() < BATCH {
+            let left = payload.len() - self.at;
+            let length = usize::try_from(left).unwrap_or(usize::MAX).min(self.piece);
+            append_fragment(&mut self.batch, self.context_id, payload, self.at, length)?;
+            self.at += length as u64;
+            self.done = length as u64 == left;
+        }
+        Ok(())
+    }
+}
+
+/// Appends one PDU with `length` bytes of the dataset from `at` on.
+fn append_fragment(
+    output: &mut Vec<u8>,
+    context_id: u8,
+    payload: Payload<'_>,
+    at: u64,
+    length: usize,
+) -> io::Result<()> {
+    let last = at + length as u64 == payload.len();
+    // PS3.8 Annex E.1: a fragment has an even number of bytes; not every dataset has.
+    let padding = length % 2;
+    output.extend_from_slice(&fragment::data_pdu_header(context_id, false, last, length + padding));
+    match payload {
+        Payload::None => {}
+        Payload::Bytes(bytes) => {
+            // Within memory.
+            let at = at as usize;
+            output.extend_from_slice(&bytes[at..at + length]);
+        }
+        Payload::Object(source) => source.read_at(at, length, output)?,
+    }
+    output.resize(output.len() + padding, 0);
+    Ok(())
+}
+
+impl Connection {
+    /// Sends a message, whole: nothing else of this association comes in between. With [`Output::Soon`] it may leave a moment later, together
+    /// with those that follow.
+    ///
+    /// # Errors
+    /// [`WaitError`]; after a failure in the middle the association is aborted.
+    pub fn send(
+        self: &Arc<Self>,
+        patience: &mut Patience<'_>,
+        context_id: u8,
+        command: &CommandSet,
+        payload: Payload<'_>,
+        output: Output,
+    ) -> Result<(), WaitError> {
+        if let Some(sent) = self.send_small(context_id, command, payload, output) {
+            return sent;
+        }
+        let outgoing = self.prepare(context_id, command, payload)?;
+        self.send_prepared(patience, outgoing, payload)
+    }
+
+    /// Reads and cuts the beginning of a message, ahead of its turn.
+    ///
+    /// # Errors
+    /// Where its file cannot be read.
+    pub fn prepare(&self, context_id: u8, command: &CommandSet, payload: Payload<'_>) -> io::Result<Outgoing> {
+        let piece = self.lock().association.max_fragment();
+        Outgoing::new(context_id, piece, command, payload)
+    }
+
+    /// Sends a message of small size in one go, where nothing stands in its way; `None` where something does.
+    fn send_small(
+        &self,
+        context_id: u8,
+        command: &CommandSet,
+        payload: Payload<'_>,
+        output: Output,
+    ) -> Option<Result<(), WaitError>> {
+        let (Payload::None | Payload::Bytes(_)) = payload else { return None };
+        if payload.len() > OUTPUT_HIGH_WATER as u64 {
+            return None;
+        }
+        self.with_output(output, |core, now| {
+            if core.end.is_some() {
+                return Some(Err(WaitError::Ended));
+            }
+            if core.sending || core.association.output_length() - core.written > OUTPUT_HIGH_WATER {
+                return None;
+            }
+            if let Err(error) = core.association.send_command(now, context_id, command) {
+                return Some(Err(error.into()));
+            }
+            let piece = core.association.max_fragment();
+            let output = core.association.output();
+            if let Payload::Bytes(bytes) = payload {
+                for (piece, last) in fragment::fragments(bytes, piece) {
+                    let padding = piece.len() % 2;
+                    output.extend_from_slice(&fragment::data_pdu_header(
+                        context_id,
+                        false,
+                        last,
+                        piece.len() + padding,
+                    ));
+                    output.extend_from_slice(piece);
+                    output.resize(output.len() + padding, 0);
+                }
+            }
+            Some(Ok(()))
+        })
+    }
+
+    /// Sends what was prepared. `payload` is that of [`prepare`](Self::prepare).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_prepared(
+        self: &Arc<Self>,
+        patience: &mut Patience<'_>,
+        outgoing: Outgoing,
+        payload: Payload<'_>,
+    ) -> Result<(), WaitError> {
+        self.wait(patience, |core| {
+            if core.end.is_some() {
+                return Some(Err(WaitError::Ended));
+            }
+            let free = !core.sending && core.association.output_length() - core.written <= OUTPUT_HIGH_WATER;
+            free.then(|| {
+                core.sending = true;
+                Ok(())
+            })
+        })??;
+        let sent = self.send_batches(patience, outgoing, payload);
+        self.with(|core, _| core.sending = false);
+        if sent.is_err() {
+            // The peer has the beginning of a message that will never be whole.
+            self.abort();
+        }
+        sent
+    }
+
+    fn send_batches(
+        self: &Arc<Self>,
+        patience: &mut Patience<'_>,
+        mut outgoing: Outgoing,
+        payload: Payload<'_>,
+    ) -> Result<(), WaitError> {
+        // Nobody writes for a caller between its calls: nothing may be left over then.
+        let may_stay = if matches!(self.driver, Driver::Runtime { .. }) { OUTPUT_HIGH_WATER } else { 0 };
+        loop {
+            let batch = &mut outgoing.batch;
+            self.with(|core, now| -> Result<(), WaitError> {
+                core.association.send_data(now)?;
+                let output = core.association.output();
+                if output.is_empty() {
+                    std::mem::swap(output, batch);
+                } else {
+                    output.extend_from_slice(batch);
+                }
+                Ok(())
+            })?;
+            let done = outgoing.done;
+            if !done {
+                // Read while the last piece is on its way.
+                outgoing.batch.clear();
+                outgoing.fill(payload)?;
+            }
+            self.wait(patience, |core| {
+                if core.end.is_some() {
+                    return Some(Err(WaitError::Ended));
+                }
+                let unwritten = core.association.output_length() - core.written;
+                (unwritten <= if done { may_stay } else { 0 }).then_some(Ok(()))
+            })??;
+            if done {
+                return Ok(());
+            }
+        }
+    }
+}
