@@ -30,9 +30,9 @@ def syntaxes(value: str | Sequence[str] | None) -> list[str]:
 
 def checked_contexts(contexts: list[PresentationContext], most: int | None) -> list[PresentationContext]:
     """A copy of the list, which has at most `most` presentation contexts in it; else ValueError."""
-    for context in contexts:
-        if not isinstance(context, PresentationContext):
-            raise ValueError(f"presentation contexts are PresentationContext objects, not {type(context).__name__}")
+    for kind in set(map(type, contexts)):
+        if not issubclass(kind, PresentationContext):
+            raise ValueError(f"presentation contexts are PresentationContext objects, not {kind.__name__}")
     if most is not None and len(contexts) > most:
         raise ValueError(f"an association has at most {most} presentation contexts, not {len(contexts)}")
     return list(contexts)

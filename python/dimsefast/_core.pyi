@@ -6,11 +6,14 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from .presentation import PresentationContext
+
 __all__ = [
     "Connection",
     "Encoded",
     "Layout",
     "Message",
+    "Negotiation",
     "Query",
     "Server",
     "Store",
@@ -28,7 +31,7 @@ __all__ = [
 ]
 
 _Value = int | str | bytes
-_Context = tuple[int, str, str | None, list[str], int, bool, bool]
+_Context = tuple[int, str, list[str], int, bool, bool]
 _Ending = tuple[str, int, int, int, str]
 _Described = tuple[str, Message | None]
 _Condition = tuple[int, str, str, list[str], list[_Condition]]
@@ -39,7 +42,7 @@ def connect(
     *,
     called: str,
     calling: str,
-    contexts: Sequence[tuple[int, str, list[str]]],
+    contexts: Sequence[PresentationContext],
     items: Sequence[tuple[Any, ...]],
     max_pdu: int,
     connect_timeout: float | None,
@@ -77,11 +80,7 @@ class Connection:
     @property
     def is_finished(self) -> bool: ...
     @property
-    def request(self) -> tuple[str, str, list[tuple[int, str, list[str]]], list[Any]] | None: ...
-    @property
-    def reply(self) -> list[Any] | None: ...
-    @property
-    def contexts(self) -> list[_Context]: ...
+    def negotiation(self) -> Negotiation | None: ...
     def watch_notices(self, bits: int) -> None: ...
     def set_timeouts(self, acse: float | None, network: float | None) -> None: ...
     def take_job(self) -> _Described | None: ...
@@ -194,6 +193,28 @@ class Message:
     def element(self, element: int) -> bytes | None: ...
     def elements(self) -> list[tuple[int, bytes]]: ...
     def dataset(self) -> bytes | None: ...
+    def file(self, transfer_syntax: str, implementation_uid: str, implementation_version: str) -> bytes: ...
+
+@final
+class Negotiation:
+    @property
+    def is_answered(self) -> bool: ...
+    @property
+    def called(self) -> str: ...
+    @property
+    def calling(self) -> str: ...
+    @property
+    def proposed(self) -> list[tuple[int, str, list[str]]]: ...
+    @property
+    def requested_items(self) -> list[Any]: ...
+    @property
+    def answered_items(self) -> list[Any]: ...
+    @property
+    def contexts(self) -> list[_Context]: ...
+    @property
+    def is_usable(self) -> bool: ...
+    def usable(self, abstract_syntax: str) -> list[tuple[int, str, bool, bool]]: ...
+    def accepted_context(self, id: int) -> tuple[str, str] | None: ...
 
 @final
 class Query:

@@ -29,7 +29,7 @@ def validate_ae_title(value: Any, name: str) -> str:
         raise ValueError(f"{name} has 1 to 16 characters, unlike {value!r}")
     if not value.strip(" "):
         raise ValueError(f"{name} is not all spaces")
-    if not all(" " <= character <= "~" and character != "\\" for character in value):
+    if not (value.isascii() and value.isprintable()) or "\\" in value:
         raise ValueError(f"{name} is ASCII without backslash and control characters, unlike {value!r}")
     return value
 

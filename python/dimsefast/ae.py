@@ -57,7 +57,7 @@ class ApplicationEntity:
 
     def __init__(self, ae_title: str | None = None) -> None:
         self._ae_title = validate_ae_title(DEFAULT_AE_TITLE if ae_title is None else ae_title, "the AE title")
-        self._class_uid = UID(IMPLEMENTATION_UID)
+        self._class_uid = IMPLEMENTATION_UID
         self._version: str | None = IMPLEMENTATION_VERSION
         self._acse_timeout: float | None = 30
         self._dimse_timeout: float | None = 30
@@ -462,10 +462,6 @@ class ApplicationEntity:
         association.acceptor.ae_title = called
         association.requestor.ae_title = self._ae_title
         association.acceptor.address, association.acceptor.port = host, port
-        numbered = [
-            (2 * at + 1, str(context.abstract_syntax), [str(syntax) for syntax in context.transfer_syntax])
-            for at, context in enumerate(proposed)
-        ]
         limit = self._maximum_pdu_size if max_pdu is None else max_pdu
         refresh_level()
         try:
@@ -474,7 +470,7 @@ class ApplicationEntity:
                 port,
                 called=called,
                 calling=self._ae_title,
-                contexts=numbered,
+                contexts=proposed,
                 items=self._items(ext_neg),
                 max_pdu=limit if limit >= 0 else DEFAULT_MAXIMUM_PDU_SIZE,
                 connect_timeout=core_timeout(self._connection_timeout),
@@ -489,7 +485,7 @@ class ApplicationEntity:
             association.failure = f"{called.strip()}@{host}:{port} cannot be reached: {error}"
             return association, error
         association._attach(connection)
-        if association.is_established and not association.accepted_contexts:
+        if association.is_established and not association._has_usable_context:
             association.failure = "the peer accepted none of the proposed presentation contexts"
             association.abort()
         association._run_jobs()

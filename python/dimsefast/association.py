@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from . import _config, _core, evt, negotiation, requests, services
+from . import _config, _core, evt, requests, services
+from ._uids import uid
 from .events import EventType, HandlerTable
+from .objects import Fitting
 from .presentation import PresentationContext
 from .request import ContextTuple
 from .sending import StoreResult
-from .service_user import ServiceUser, context_from
+from .service_user import ServiceUser, negotiated_context_from
 
 if TYPE_CHECKING:
     from .ae import ApplicationEntity
@@ -40,6 +42,8 @@ _NEGOTIATION = (evt.EVT_ASYNC_OPS, evt.EVT_SOP_COMMON, evt.EVT_SOP_EXTENDED, evt
 
 def core_bits(handlers: HandlerTable) -> int:
     """What the core must hand to Python; everything else it settles where it was read."""
+    if handlers.is_empty:
+        return 0
     bits = sum(1 << at for at, event in enumerate(_NOTICES) if handlers.has(event))
     if bits:
         # The last notice of all: whoever is told of anything is kept until then.
@@ -89,10 +93,10 @@ class Association:
         self.dimse_timeout = ae.dimse_timeout
         self.connection_timeout = ae.connection_timeout
         self._contexts_cache: list[PresentationContext] | None = None
-        self._usable_cache: dict[str, list[PresentationContext]] | None = None
+        self._usable_cache: dict[tuple[str, str], list[Fitting]] = {}
         self._by_id: dict[int, ContextTuple] = {}
         self._accepted_common: dict[UID, Any] = {}
-        self._negotiation_read = False
+        self._negotiation: _core.Negotiation | None = None
         #: Why there is no connection: what the network said.
         self.failure: str | None = None
         self._operation = requests.OperationLock()
@@ -114,58 +118,35 @@ class Association:
         self._read_negotiation()
 
     def _read_negotiation(self) -> None:
-        """Takes in what has been asked for and answered by now."""
-        if self._negotiation_read or self._connection is None:
+        """Takes in what has been asked for and answered by now. What it says is read when somebody looks at it."""
+        found = self._negotiation
+        if self._connection is None or (found is not None and found.is_answered):
             return
-        request = self._connection.request
-        if request is not None:
-            self._read_request(request)
-        reply = self._connection.reply
-        if reply is not None:
-            self._read_reply(reply)
-            self._negotiation_read = True
-
-    def _read_request(self, request: tuple[str, str, list[tuple[int, str, list[str]]], list[Any]]) -> None:
-        called, calling, contexts, items = request
-        self.requestor.ae_title = calling
-        if not self.acceptor.ae_title:
-            self.acceptor.ae_title = called
-        proposed = []
-        for context_id, abstract_syntax, transfer_syntaxes in contexts:
-            context = PresentationContext()
-            context.context_id = context_id
-            context.abstract_syntax = UID(abstract_syntax)
-            context.transfer_syntax = [UID(syntax) for syntax in transfer_syntaxes]
-            proposed.append(context)
-        self.requestor.requested_contexts = proposed
-        self.requestor._set_items([negotiation.from_item(item) for item in items])
-        if self._server is not None:
-            self.acceptor.ae_title = self._server.ae_title
-            self.acceptor.supported_contexts = list(self._server.contexts)
-
-    def _read_reply(self, reply: list[Any]) -> None:
-        items = [item for item in reply if item[0] != "user_identity_response"]
-        parsed = [negotiation.from_item(item) for item in items]
-        for item in reply:
-            if item[0] == "user_identity_response":
-                identity = negotiation.UserIdentityNegotiation()
-                identity.server_response = item[1]
-                parsed.append(identity)
-        self.acceptor._set_items(parsed)
-        self._contexts_cache = None
-        self._usable_cache = None
+        now = self._connection.negotiation
+        if now is None:
+            return
+        if found is None:
+            self.requestor.ae_title = now.calling
+            if self._server is not None:
+                self.acceptor.ae_title = self._server.ae_title
+                self.acceptor.supported_contexts = list(self._server.contexts)
+            elif not self.acceptor.ae_title:
+                self.acceptor.ae_title = now.called
+        self._negotiation = self.requestor._negotiation = self.acceptor._negotiation = now
 
     @property
     def _contexts(self) -> list[PresentationContext]:
         if self._contexts_cache is None:
-            connection = self._connection
-            if connection is None:
+            self._read_negotiation()
+            found = self._negotiation
+            if found is None or not found.is_answered:
                 return []
-            contexts = [context_from(row) for row in connection.contexts]
-            if contexts:
-                self._contexts_cache = contexts
-            return contexts
+            self._contexts_cache = [negotiated_context_from(row) for row in found.contexts]
         return self._contexts_cache
+
+    @property
+    def _has_usable_context(self) -> bool:
+        return self._negotiation is not None and self._negotiation.is_usable
 
     def _live(self) -> _core.Connection:
         connection = self._connection
@@ -408,37 +389,38 @@ class Association:
     # Requests
     # -----------------------------------------------------------------------------------------------------------
 
-    def _get_contexts(self, sop_class: str, role: Literal["scu", "scp"] | None = "scu") -> list[PresentationContext]:
+    def _usable(self, sop_class: str, role: Literal["scu", "scp"] = "scu") -> list[Fitting]:
         """The accepted contexts of a SOP class in which this side has the role.
 
         Raises ValueError where there is none.
         """
-        usable = self._usable_cache
-        if usable is None:
-            usable = {}
-            for context in self.accepted_contexts:
-                usable.setdefault(str(context.abstract_syntax), []).append(context)
-            if self.is_established:
-                self._usable_cache = usable
-        found = usable.get(str(sop_class), [])
-        if role is not None:
-            found = [context for context in found if (context.as_scu if role == "scu" else context.as_scp)]
-        if not found:
-            name = UID(sop_class).name
-            raise ValueError(
-                f"{self._name} has no accepted presentation context for {name!r} ({sop_class})"
-                + (f" in which this side is the {role.upper()}" if role else "")
-            )
+        key = (str(sop_class), role)
+        found = self._usable_cache.get(key)
+        if found is None:
+            self._read_negotiation()
+            rows = [] if self._negotiation is None else self._negotiation.usable(key[0])
+            found = [
+                Fitting(context_id, transfer_syntax)
+                for context_id, transfer_syntax, as_scu, as_scp in rows
+                if (as_scu if role == "scu" else as_scp)
+            ]
+            if not found:
+                raise ValueError(
+                    f"{self._name} has no accepted presentation context for {UID(sop_class).name!r} ({sop_class}) "
+                    f"in which this side is the {role.upper()}"
+                )
+            self._usable_cache[key] = found
         return found
 
     def _context_tuple(self, context_id: int) -> ContextTuple:
         found = self._by_id.get(context_id)
         if found is None:
-            for context in self.accepted_contexts:
-                self._by_id[int(context.context_id or 0)] = ContextTuple(
-                    int(context.context_id or 0), UID(str(context.abstract_syntax)), context.transfer_syntax[0]
-                )
-            found = self._by_id[context_id]
+            assert self._negotiation is not None
+            context = self._negotiation.accepted_context(context_id)
+            if context is None:
+                raise ValueError(f"{self._name} has no accepted presentation context with the ID {context_id}")
+            abstract_syntax, transfer_syntax = context
+            found = self._by_id[context_id] = ContextTuple(context_id, uid(abstract_syntax), uid(transfer_syntax))
         return found
 
     def send_c_echo(self, msg_id: int | None = None) -> Dataset:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from .dataset import decode_dataset, decode_object
@@ -95,8 +93,8 @@ class Event:
         self.event = event
         self.timestamp = datetime.now()
         self._decoded: dict[str, Dataset] = {}
-        for name, value in (attributes or {}).items():
-            setattr(self, name, value)
+        if attributes:
+            self.__dict__.update(attributes)
 
     def _need(self, *events: EventType) -> Any:
         """The request, where this is one of these events."""
@@ -157,13 +155,13 @@ class Event:
     def encoded_dataset(self, include_meta: bool = True) -> bytes:
         """The received object (EVT_C_STORE) as the bytes of a DICOM file, or of its dataset alone."""
         request = self._need(EVT_C_STORE)
-        data: bytes = request.dataset_bytes() or b""
         if not include_meta:
-            return data
-        buffer = DicomBytesIO()
-        buffer.write(b"\0" * 128 + b"DICM")
-        write_file_meta_info(buffer, self.file_meta)
-        return buffer.getvalue() + data
+            return request.dataset_bytes() or b""
+        ae = self.assoc.ae
+        encoded: bytes = request.message.file(
+            request.context.transfer_syntax, ae.implementation_class_uid, ae.implementation_version_name or ""
+        )
+        return encoded
 
     @property
     def identifier(self) -> Dataset:
@@ -273,6 +271,11 @@ class HandlerTable:
                 self._notification[event] = left
             else:
                 self._notification.pop(event, None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is bound."""
+        return not self._intervention and not self._notification
 
     def has(self, event: EventType) -> bool:
         """Whether anything is bound to the event."""

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar, overload
 
 from pydicom.uid import UID
 
+from ._uids import uid as made_uid
 from ._validators import validate_uid
 
 T = TypeVar("T")
@@ -264,9 +265,13 @@ _KINDS: dict[str, type[NegotiationItem]] = {
 def from_item(item: tuple[Any, ...]) -> Any:
     """The item for a tuple of the core. What a peer sent is taken as it is, conformant or not."""
     kind, *values = item
+    if kind == "user_identity_response":
+        answer = UserIdentityNegotiation()
+        answer.server_response = values[0]
+        return answer
     made = _KINDS[kind]()
     for (name, _), value in zip(made._fields, values, strict=True):
         if isinstance(value, list):
-            value = [UID(uid) for uid in value]
-        made.__dict__[name] = UID(value) if name.endswith("_uid") else value
+            value = [made_uid(uid) for uid in value]
+        made.__dict__[name] = made_uid(value) if name.endswith("_uid") else value
     return made

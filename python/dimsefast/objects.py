@@ -103,13 +103,13 @@ def fitting_context(association: Association, item: StoreObject, decompress: boo
 
     Compressed pixel data is decoded only with `decompress`. Raises ValueError where there is no context.
     """
-    contexts = association._get_contexts(item.sop_class)
-    by_syntax = {str(context.transfer_syntax[0]): int(context.context_id or 0) for context in reversed(contexts)}
+    usable = association._usable(item.sop_class)
     own = item.transfer_syntax
     for syntax in (own, *(CONVERTIBLE if decompress or own in CONVERTIBLE else ())):
-        if syntax in by_syntax:
-            return Fitting(by_syntax[syntax], syntax)
-    accepted = ", ".join(UID(syntax).name for syntax in by_syntax)
+        for context in usable:
+            if context.transfer_syntax == syntax:
+                return context
+    accepted = ", ".join(dict.fromkeys(UID(context.transfer_syntax).name for context in usable))
     raise ValueError(
         f"{association._name} did not accept the transfer syntax {UID(own).name!r} "
         f"for {UID(item.sop_class).name!r}, only: {accepted}"

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from pydicom.uid import UID
 
 from . import _sop_class_data as data
+from ._uids import uid as _made
 from .negotiation import SCP_SCU_RoleSelectionNegotiation
 
 #: Implementation Class UID of this library.
@@ -105,7 +106,7 @@ class PresentationContext:
             uid = _uid(syntax, "a transfer syntax")
         except (TypeError, UnicodeDecodeError):
             return
-        if uid and uid.is_valid and uid not in self._transfer_syntax:
+        if uid and uid not in self._transfer_syntax and uid.is_valid:
             self._transfer_syntax.append(uid)
 
     @property
@@ -189,7 +190,7 @@ def _uid(value: Any, name: str) -> UID:
         value = value.decode("ascii")
     if not isinstance(value, str):
         raise TypeError(f"{name} is a str, bytes or UID, not {type(value).__name__}")
-    return UID(value)
+    return _made(value)
 
 
 def _role(value: Any) -> bool | None:
@@ -204,7 +205,7 @@ def build_context(abstract_syntax: str, transfer_syntax: str | Sequence[str] | N
     `transfer_syntax` is one or several UIDs, default `DEFAULT_TRANSFER_SYNTAXES`.
     """
     context = PresentationContext()
-    context.abstract_syntax = UID(abstract_syntax)
+    context.abstract_syntax = _made(abstract_syntax)
     syntaxes = DEFAULT_TRANSFER_SYNTAXES if transfer_syntax is None else transfer_syntax
     context.transfer_syntax = [syntaxes] if isinstance(syntaxes, str) else list(syntaxes)
     return context
@@ -213,7 +214,7 @@ def build_context(abstract_syntax: str, transfer_syntax: str | Sequence[str] | N
 def build_role(uid: str, scu_role: bool = False, scp_role: bool = False) -> SCP_SCU_RoleSelectionNegotiation:
     """A role selection to propose: `ext_neg=[build_role(CTImageStorage, scp_role=True)]` is what a C-GET needs."""
     role = SCP_SCU_RoleSelectionNegotiation()
-    role.sop_class_uid = UID(uid)
+    role.sop_class_uid = _made(uid)
     role.scu_role = scu_role
     role.scp_role = scp_role
     return role

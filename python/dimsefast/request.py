@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
+from ._uids import uid
+
 if TYPE_CHECKING:
     from ._core import Message
 
@@ -60,7 +62,7 @@ def decode_value(vr: str, value: bytes) -> Any:
         return tags[0] if len(tags) == 1 else tags
     text = value.decode("latin-1")
     if vr == "UI":
-        return UID(text.rstrip("\0 "))
+        return uid(text.rstrip("\0 "))
     return text.strip("\0 ") if vr == "AE" else text.rstrip("\0 ")
 
 

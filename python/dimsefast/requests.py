@@ -45,24 +45,22 @@ class OperationLock:
     """One request at a time: a thread's own open iterator is ended first, another thread's is waited for."""
 
     def __init__(self) -> None:
-        self._free = threading.Condition(threading.Lock())
+        # Not a condition: the thread that ends a request need not be the one that began it, and a lock does not mind.
+        self._busy = threading.Lock()
         self._owner: int | None = None
         self._iterator: weakref.ref[Generator[Any, Any, Any]] | None = None
 
     def acquire(self) -> None:
         """Begins a request of this thread."""
         self.end_own_iterator()
-        with self._free:
-            while self._owner is not None:
-                self._free.wait()
-            self._owner = threading.get_ident()
+        self._busy.acquire()
+        self._owner = threading.get_ident()
 
     def release(self) -> None:
         """Ends it."""
-        with self._free:
-            self._owner = None
-            self._iterator = None
-            self._free.notify()
+        self._owner = None
+        self._iterator = None
+        self._busy.release()
 
     def holds(self, iterator: Generator[Any, Any, Any]) -> None:
         """The request lives as long as this iterator."""
@@ -129,8 +127,8 @@ def c_echo(association: Association, msg_id: int | None) -> Dataset:
     """See `Association.send_c_echo`."""
     connection, number = _begin(association, msg_id)
     try:
-        context = association._get_contexts(VERIFICATION)[0]
-        message = connection.c_echo(int(context.context_id or 0), number, association._core_dimse_timeout)
+        context = association._usable(VERIFICATION)[0]
+        message = connection.c_echo(context.context_id, number, association._core_dimse_timeout)
         return status_from(message)
     except (TimeoutError, ConnectionAbortedError):
         connection.abort()
@@ -288,8 +286,7 @@ def _responses(
 ) -> Generator[tuple[Any, Any], None, None]:
     association._live()
     _check_priority(priority)
-    context = association._get_contexts(model)[0]
-    context_id, syntax = int(context.context_id or 0), str(context.transfer_syntax[0])
+    context_id, syntax = association._usable(model)[0]
     encoded = identifier if isinstance(identifier, bytes) else encode_dataset(identifier, syntax)
     connection, number = _begin(association, msg_id)
     #: Whether the final response has come, if not yet been handed on.
@@ -383,7 +380,7 @@ def c_cancel(association: Association, msg_id: int, context_id: int | None, quer
     if context_id is None:
         if query_model is None:
             raise ValueError("a C-CANCEL needs the context ID or the query model of the request it ends")
-        context_id = int(association._get_contexts(query_model)[0].context_id or 0)
+        context_id = association._usable(query_model)[0].context_id
     try:
         connection.send_request(context_id, C_CANCEL_RQ, msg_id, [], None, association._core_dimse_timeout)
     except (TimeoutError, ConnectionAbortedError):

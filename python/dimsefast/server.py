@@ -165,7 +165,9 @@ class AssociationServer:
     def active_associations(self) -> list[Association]:
         """The associations that are not over, or whose handlers still run; oldest first."""
         active = [
-            self._association(connection) for connection in self._core.connections() if connection.request is not None
+            self._association(connection)
+            for connection in self._core.connections()
+            if connection.negotiation is not None
         ]
         with self._lock:
             self._prune()

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydicom.uid import UID
 
 from . import negotiation
+from ._uids import uid
 from .presentation import PresentationContext
 
 if TYPE_CHECKING:
+    from . import _core
     from .association import Association
 
 
@@ -22,14 +24,18 @@ class AssociatePrimitive(NamedTuple):
     presentation_context_definition_list: list[PresentationContext]
 
 
-def context_from(row: tuple[int, str, str | None, list[str], int, bool, bool]) -> PresentationContext:
-    """A `PresentationContext` from a row of the core."""
-    context_id, abstract_syntax, transfer_syntax, proposed, result, as_scu, as_scp = row
+def context_from(row: tuple[int, str, list[str]]) -> PresentationContext:
+    """A proposed `PresentationContext` from a row of the core. An even ID of a peer is taken as it is."""
     context = PresentationContext()
-    context.context_id = context_id
-    context.abstract_syntax = UID(abstract_syntax)
-    syntaxes = [transfer_syntax] if transfer_syntax is not None and result == 0 else proposed
-    context.transfer_syntax = [UID(syntax) for syntax in syntaxes]
+    context._context_id, abstract_syntax, context.transfer_syntax = row
+    context._abstract_syntax = uid(abstract_syntax)
+    return context
+
+
+def negotiated_context_from(row: tuple[int, str, list[str], int, bool, bool]) -> PresentationContext:
+    """A negotiated one."""
+    context_id, abstract_syntax, transfer_syntaxes, result, as_scu, as_scp = row
+    context = context_from((context_id, abstract_syntax, transfer_syntaxes))
     context.result = result
     context._as_scu = as_scu
     context._as_scp = as_scp
@@ -48,11 +54,11 @@ class ServiceUser:
         self.ae_title = ""
         self.address: str | None = ""
         self.port: int | None = None
-        #: What a requestor proposes, with context IDs.
-        self.requested_contexts: list[PresentationContext] = []
         #: What an acceptor supports.
         self.supported_contexts: list[PresentationContext] = []
-        self._items: list[Any] = []
+        self._negotiation: _core.Negotiation | None = None
+        self._requested: list[PresentationContext] | None = None
+        self._items_read: list[Any] | None = None
 
     @property
     def _association(self) -> Association:
@@ -61,8 +67,30 @@ class ServiceUser:
             raise RuntimeError("the association that this belongs to does not exist any more")
         return association
 
-    def _set_items(self, items: list[Any]) -> None:
-        self._items = items
+    @property
+    def requested_contexts(self) -> list[PresentationContext]:
+        """What a requestor proposes, with context IDs."""
+        if self._requested is None:
+            if self.is_requestor and self._negotiation is None:
+                return []
+            rows = self._negotiation.proposed if self.is_requestor and self._negotiation is not None else []
+            self._requested = [context_from(row) for row in rows]
+        return self._requested
+
+    @requested_contexts.setter
+    def requested_contexts(self, contexts: list[PresentationContext]) -> None:
+        self._requested = contexts
+
+    @property
+    def _items(self) -> list[Any]:
+        """The items that it sent."""
+        items, found = self._items_read, self._negotiation
+        if items is None:
+            if found is None or (self.is_acceptor and not found.is_answered):
+                return []
+            rows = found.requested_items if self.is_requestor else found.answered_items
+            items = self._items_read = [negotiation.from_item(row) for row in rows]
+        return items
 
     def _find(self, kind: type) -> Any:
         return next((item for item in self._items if isinstance(item, kind)), None)
@@ -118,14 +146,14 @@ class ServiceUser:
     def role_selection(self) -> dict[UID, Any]:
         """SCP/SCU role selection items by SOP class."""
         kind = negotiation.SCP_SCU_RoleSelectionNegotiation
-        return {UID(item.sop_class_uid or ""): item for item in self._items if isinstance(item, kind)}
+        return {uid(item.sop_class_uid or ""): item for item in self._items if isinstance(item, kind)}
 
     @property
     def sop_class_extended(self) -> dict[UID, bytes]:
         """Service class application information by SOP class."""
         kind = negotiation.SOPClassExtendedNegotiation
         return {
-            UID(item.sop_class_uid or ""): item.service_class_application_information or b""
+            uid(item.sop_class_uid or ""): item.service_class_application_information or b""
             for item in self._items
             if isinstance(item, kind)
         }
@@ -134,7 +162,7 @@ class ServiceUser:
     def sop_class_common_extended(self) -> dict[UID, Any]:
         """SOP class common extended negotiation items by SOP class."""
         kind = negotiation.SOPClassCommonExtendedNegotiation
-        return {UID(item.sop_class_uid or ""): item for item in self._items if isinstance(item, kind)}
+        return {uid(item.sop_class_uid or ""): item for item in self._items if isinstance(item, kind)}
 
     @property
     def accepted_common_extended(self) -> dict[UID, tuple[UID, list[UID]]]:

@@ -502,6 +502,57 @@ def test_user_identity_and_extended_negotiation_reach_the_handlers() -> None:
             connect(server, FIND, ext_neg=[identity])
 
 
+def test_what_was_negotiated_can_be_looked_at_late_and_is_the_same_each_time() -> None:
+    contexts = [build_context(Verification), build_context(CTImageStorage), build_context("1.2.3")]
+    with provider(contexts=(Verification, CTImageStorage)) as server:
+        assoc = connect(server, contexts=contexts, ext_neg=[build_role(CTImageStorage, scp_role=True)])
+        (acceptor,) = server.active_associations
+        assoc.release()
+        wait_until(lambda: not server.active_associations)
+    for side, as_scu in ((assoc, False), (acceptor, True)):
+        proposed = side.requestor.requested_contexts
+        assert [(cx.context_id, cx.abstract_syntax) for cx in proposed] == [
+            (1, Verification),
+            (3, CTImageStorage),
+            (5, "1.2.3"),
+        ]
+        assert [len(cx.transfer_syntax) for cx in proposed] == [4, 4, 4] and proposed[0].result is None
+        assert [cx.context_id for cx in side.accepted_contexts] == [1, 3]
+        assert [len(cx.transfer_syntax) for cx in side.accepted_contexts] == [1, 1]
+        assert (side.accepted_contexts[1].as_scu, side.accepted_contexts[1].as_scp) == (as_scu, not as_scu)
+        (rejected,) = side.rejected_contexts
+        assert (rejected.context_id, rejected.result, len(rejected.transfer_syntax)) == (5, 3, 4)
+        assert [cx.result for cx in side.acceptor.get_contexts("pcdrl")] == [0, 0, 3]
+        assert side.requestor.role_selection[CTImageStorage].scp_role is True
+        assert side.requestor.extended_negotiation == [build_role(CTImageStorage, scp_role=True)]
+        assert side.acceptor.extended_negotiation == [build_role(CTImageStorage, scp_role=True)]
+        # Looked at twice, they are the same objects; the lists of results are new ones.
+        assert side.requestor.requested_contexts is proposed
+        assert side.requestor.extended_negotiation[0] is side.requestor.extended_negotiation[0]
+        assert side.accepted_contexts[0] is side.accepted_contexts[0]
+        assert side.accepted_contexts is not side.accepted_contexts
+    assert [context.abstract_syntax for context in acceptor.acceptor.supported_contexts] == [
+        Verification,
+        CTImageStorage,
+    ]
+    # A side may be kept when its association is not.
+    user = assoc.requestor
+    del assoc, side
+    assert len(user.requested_contexts) == 3 and user.ae_title == "REQUESTOR"
+
+
+def test_contexts_that_change_are_proposed_as_they_are_then() -> None:
+    ae = AE()
+    ae.add_requested_context(Verification, "1.2.840.10008.1.2.2")
+    with provider() as server:
+        for syntaxes in (["1.2.840.10008.1.2.2"], ["1.2.840.10008.1.2.2", "1.2.840.10008.1.2"]):
+            with ae.connect("127.0.0.1", server.port) as assoc:
+                assert assoc.requestor.requested_contexts[0].transfer_syntax == syntaxes
+                assert assoc.send_c_echo().Status == 0
+            ae.requested_contexts[0].transfer_syntax.append("1.2.840.10008.1.2")  # type: ignore[arg-type]
+        assert ae.requested_contexts[0].context_id is None
+
+
 @pytest.mark.parametrize("proposed", [(True, True), (True, False), (False, True), None])
 @pytest.mark.parametrize("supported", [(True, True), (True, False), (False, True), (None, None), (True, None)])
 def test_roles(proposed: tuple[bool, bool] | None, supported: tuple[bool | None, bool | None]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import dimsefast
 import pytest
 from conftest import wait_until
-from dimsefast import AE, build_context, build_role, evt
+from dimsefast import AE, _config, build_context, build_role, evt
 from dimsefast.sop_class import (
     CTImageStorage,
     MRImageStorage,
@@ -27,6 +28,8 @@ from dimsefast.sop_class import (
 )
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 CT = Path(str(get_testdata_file("CT_small.dcm")))
@@ -116,6 +119,41 @@ def test_store_from_anything(how: str) -> None:
     ):
         assert assoc.send_c_store(source).Status == 0x0000
     assert received == [("CompressedSamples^CT1", encoded(CT), UID(EXPLICIT))]
+
+
+@pytest.mark.parametrize("version", ["EVEN", "ODD", None])
+@pytest.mark.parametrize("in_a_file", [False, True])
+def test_the_bytes_of_a_file_are_those_that_pydicom_writes(
+    version: str | None, in_a_file: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """But for one thing: where the AE names no version, pydicom would write its own into (0002,0013)."""
+    monkeypatch.setattr(_config, "STORE_RECV_CHUNKED_DATASET", in_a_file)
+    pairs: list[tuple[bytes, bytes]] = []
+
+    def on_store(event: Any) -> int:
+        buffer = DicomBytesIO()
+        buffer.write(b"\0" * 128 + b"DICM")
+        write_file_meta_info(buffer, event.file_meta, enforce_standard=version is not None)
+        pairs.append((event.encoded_dataset(), buffer.getvalue() + event.encoded_dataset(include_meta=False)))
+        return 0
+
+    dataset = dcmread(CT)
+    with provider((evt.EVT_C_STORE, on_store)) as server:
+        server.ae.implementation_version_name = version
+        with connect(server, CTImageStorage) as assoc:
+            for uid in ("1.2.3", "1.2.34"):
+                dataset.SOPInstanceUID = uid
+                assert assoc.send_c_store(dataset).Status == 0
+            connection = assoc._live()
+            # A request without a dataset.
+            fields = [(0x0002, CTImageStorage), (0x1000, "1.2.3"), (0x0700, 2)]
+            connection.send_request(1, 0x0001, connection.begin(100), fields, None, 5.0)
+            assert connection.receive(100, 5.0).status == 0
+            connection.forget(100)
+    assert len(pairs) == 3
+    for own, expected in pairs:
+        assert own == expected
+    assert dcmread(BytesIO(pairs[0][0])).PatientName == dataset.PatientName
 
 
 def test_store_into_a_folder_keeps_every_byte_and_needs_no_handler(tmp_path: Path) -> None:

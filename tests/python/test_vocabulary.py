@@ -8,7 +8,7 @@ from typing import Any
 
 import dimsefast
 import pytest
-from dimsefast import AE, _config, build_context, build_role, pdu_primitives, sop_class
+from dimsefast import AE, _config, _uids, build_context, build_role, pdu_primitives, sop_class
 from dimsefast.negotiation import from_item
 from dimsefast.presentation import PREBUILT_LISTS, PresentationContext
 from dimsefast.service_class import ServiceClass, StorageServiceClass
@@ -87,6 +87,15 @@ def test_the_ae_keeps_its_contexts() -> None:
         ae.add_requested_context("1.2.840.10008.1.1")
     with pytest.raises(ValueError):
         ae.requested_contexts = ["1.2.840.10008.1.1"]  # type: ignore[list-item]
+
+
+def test_the_standards_uids_are_made_once_and_nobody_elses_are_kept() -> None:
+    one, other = build_context("1.2.840.10008.1.1"), build_context(sop_class.Verification)
+    assert one.abstract_syntax is other.abstract_syntax and type(one.abstract_syntax) is UID
+    assert one.transfer_syntax[0] is other.transfer_syntax[0] and one.transfer_syntax is not other.transfer_syntax
+    kept = dict(_uids._MADE)
+    private = [build_context(f"1.2.840.10008.1.1.{number}", [f"1.2.{number}"]) for number in range(100)]
+    assert {len(context.transfer_syntax) for context in private} == {1} and kept == _uids._MADE
 
 
 # Settings

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dimsefast_protocol::negotiation::{SupportedContext, negotiate_as_acceptor};
+use dimsefast_protocol::negotiation::{SupportedContexts, negotiate_as_acceptor};
 use dimsefast_protocol::pdu::{
     AssociateAc, AssociateRj, AssociateRq, AsyncOps, ContextReply, SopExtended, UserInformation,
 };
@@ -24,8 +24,8 @@ pub struct AcceptorConfig {
     pub require_called: bool,
     /// Calling AE titles that are let in; empty for all.
     pub require_calling: Vec<AeTitle>,
-    /// Supported presentation contexts, sorted by abstract syntax.
-    pub contexts: Vec<SupportedContext>,
+    /// Supported presentation contexts.
+    pub contexts: SupportedContexts,
     /// Accept any abstract syntax as a storage class.
     pub unrestricted_storage: bool,
     /// Associations at the same time.
@@ -160,13 +160,15 @@ impl Core {
             application_context: request.application_context.clone(),
             contexts: contexts
                 .iter()
-                .map(|context| ContextReply {
+                .zip(&request.contexts)
+                .map(|(context, proposed)| ContextReply {
                     id: context.id,
                     result: context.result,
+                    // Not significant where it is rejected, but there has to be one (PS3.8 9.3.3.2).
                     transfer_syntax: context
                         .transfer_syntax
                         .clone()
-                        .or_else(|| context.proposed_transfer_syntaxes.first().cloned()),
+                        .or_else(|| proposed.transfer_syntaxes.first().cloned()),
                 })
                 .collect(),
             user: UserInformation {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use dimsefast_protocol::association::{Association, Config};
 use dimsefast_protocol::pdu::AssociateRq;
+use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::connection::{Connection, Core, Driver, Service};
@@ -46,7 +47,7 @@ pub fn connect(
     service: Arc<dyn Service>,
     patience: &mut Patience<'_>,
 ) -> io::Result<Arc<Connection>> {
-    let waker = Waker::new()?;
+    let waker = wake::own()?;
     let addresses = (request.host.as_str(), request.port).to_socket_addrs()?;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut connected = None;
@@ -54,15 +55,15 @@ pub fn connect(
     for address in addresses {
         match open(address, request.bind, deadline, &waker, patience) {
             Ok(stream) => {
-                connected = Some(stream);
+                connected = Some((stream, address));
                 break;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Err(error),
             Err(error) => failure = error,
         }
     }
-    let stream = connected.ok_or(failure)?;
-    let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+    let (stream, peer) = connected.ok_or(failure)?;
+    let local = stream.local_addr()?;
     let socket = Arc::new(WatchedSocket::new(stream));
     let epoch = Instant::now();
     let network_timeout = request.config.network_timeout;
@@ -70,7 +71,7 @@ pub fn connect(
     let mut core = Core::new(association, Box::new(CallerTcp::new(socket.clone())?), request.store, request.bound);
     core.network_timeout = network_timeout;
     core.socket = Some(socket.clone());
-    let connection = Connection::new(Driver::Caller { waker }, core, service, epoch, peer, local, Weak::new());
+    let connection = Connection::new(Driver::Caller, core, service, epoch, peer, local, Weak::new());
     socket.register(&connection)?;
     connection.with(|core, now| {
         core.association.transport_connected(now);
@@ -87,18 +88,25 @@ fn open(
     waker: &Waker,
     patience: &mut Patience<'_>,
 ) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    let kind = Type::STREAM;
+    #[cfg(target_os = "linux")]
+    let kind = kind.nonblocking();
+    let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+    #[cfg(not(target_os = "linux"))]
+    socket.set_nonblocking(true)?;
     if let Some(bind) = bind {
         socket.set_reuse_address(true)?;
         socket.bind(&bind.into())?;
     }
-    socket.set_nonblocking(true)?;
-    match socket.connect(&address.into()) {
-        Ok(()) => return Ok(socket.into()),
-        Err(error) if in_progress(&error) => {}
-        Err(error) => return Err(error),
-    }
+    let to = address.into();
     loop {
+        // Asked again, it says how far it has come.
+        match socket.connect(&to) {
+            Ok(()) => return Ok(socket.into()),
+            Err(error) if is(&error, Errno::ISCONN) => return Ok(socket.into()),
+            Err(error) if is(&error, Errno::INPROGRESS) || is(&error, Errno::ALREADY) => {}
+            Err(error) => return Err(error),
+        }
         let mut slice = Duration::from_millis(100);
         if let Some(deadline) = deadline {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -111,16 +119,9 @@ fn open(
         if patience.is_interrupted(woken == Woken::Early) {
             return Err(io::ErrorKind::Interrupted.into());
         }
-        if let Some(error) = socket.take_error()? {
-            return Err(error);
-        }
-        if socket.peer_addr().is_ok() {
-            return Ok(socket.into());
-        }
     }
 }
 
-fn in_progress(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-        || error.raw_os_error() == Some(rustix::io::Errno::INPROGRESS.raw_os_error())
+fn is(error: &io::Error, number: Errno) -> bool {
+    error.raw_os_error() == Some(number.raw_os_error())
 }

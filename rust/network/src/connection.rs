@@ -83,10 +83,21 @@ pub enum End {
     },
 }
 
+/// What an association was negotiated to be. A clone shares it.
+#[derive(Debug, Clone)]
+pub struct Negotiation {
+    /// The A-ASSOCIATE-RQ.
+    pub request: Arc<AssociateRq>,
+    /// The A-ASSOCIATE-AC, once sent or received.
+    pub reply: Option<Arc<AssociateAc>>,
+    /// The presentation contexts from this side's point of view, in the order of the request; none before the reply.
+    pub contexts: Arc<[NegotiatedContext]>,
+}
+
 /// Who drives a connection.
 pub(crate) enum Driver {
     /// The thread that waits on it.
-    Caller { waker: Waker },
+    Caller,
     /// Its task on the runtime.
     Runtime { notify: tokio::sync::Notify },
 }
@@ -137,9 +148,9 @@ pub(crate) struct Core {
     pub(crate) last_message_id: u16,
     /// A message is being sent in several steps.
     pub(crate) sending: bool,
-    /// A thread waits on the socket, and will drive.
-    pub(crate) driving: bool,
-    /// Threads that wait for a change.
+    /// What wakes the thread that waits on the socket and will drive, if one does.
+    pub(crate) driving: Option<Arc<Waker>>,
+    /// How many threads wait for [`Connection::changed`]: telling them is a system call, whether they are there or not.
     pub(crate) waiting: usize,
     pub(crate) established: bool,
     pub(crate) end: Option<End>,
@@ -229,30 +240,36 @@ impl Connection {
         // What is held goes with what is under way already, or else is the driver's.
         let driver_needed = (core.has_output() && !(held && under_way)) || core.end.is_some();
         // A thread that drives waits on the socket and not for the condition, perhaps for what has just changed.
-        let driven = core.driving;
-        if driver_needed && !driven {
+        let driving = core.driving.clone();
+        if driver_needed && driving.is_none() {
             self.rest(&mut core);
         }
-        self.unlock(core);
-        if driver_needed || driven {
-            self.wake_driver();
+        self.tell(core);
+        match (&self.driver, driving) {
+            (Driver::Caller, Some(waker)) => waker.wake(),
+            (Driver::Runtime { notify }, _) if driver_needed => notify.notify_one(),
+            _ => {}
         }
         result
     }
 
-    /// Gives the lock back, and tells the threads that wait for a change.
-    pub(crate) fn unlock(&self, core: MutexGuard<'_, Core>) {
-        let waited_for = core.waiting > 0;
+    /// Gives up the lock, and tells the threads that wait for a change.
+    pub(crate) fn tell(&self, core: MutexGuard<'_, Core>) {
+        let anybody = core.waiting > 0;
         drop(core);
-        // A system call even where nobody waits.
-        if waited_for {
+        if anybody {
             self.changed.notify_all();
         }
     }
 
     pub(crate) fn wake_driver(&self) {
         match &self.driver {
-            Driver::Caller { waker } => waker.wake(),
+            Driver::Caller => {
+                let driving = self.lock().driving.clone();
+                if let Some(waker) = driving {
+                    waker.wake();
+                }
+            }
             Driver::Runtime { notify } => notify.notify_one(),
         }
     }
@@ -273,19 +290,14 @@ impl Connection {
         self.lock().transport.is_none()
     }
 
-    /// The A-ASSOCIATE-RQ, once sent or received.
-    pub fn request(&self) -> Option<AssociateRq> {
-        self.lock().association.request().cloned()
-    }
-
-    /// The A-ASSOCIATE-AC, once sent or received.
-    pub fn reply(&self) -> Option<AssociateAc> {
-        self.lock().association.reply().cloned()
-    }
-
-    /// The presentation contexts, from this side's point of view.
-    pub fn contexts(&self) -> Vec<NegotiatedContext> {
-        self.lock().association.contexts().to_vec()
+    /// What has been asked for and answered by now; none before the A-ASSOCIATE-RQ was sent or received.
+    pub fn negotiation(&self) -> Option<Negotiation> {
+        let core = self.lock();
+        Some(Negotiation {
+            request: core.association.request()?.clone(),
+            reply: core.association.reply().cloned(),
+            contexts: core.association.contexts().clone(),
+        })
     }
 
     /// Sets which notices and requests go to the service: bits of [`Notice::bit`], [`BOUND_ECHO`], [`BOUND_STORE`] and
@@ -344,7 +356,7 @@ impl Connection {
     pub fn proceed(&self, answer: &Answer) {
         self.with(|core, now| {
             core.proceed(now, answer);
-            if !core.driving && !core.waits_for_service() {
+            if core.driving.is_none() && !core.waits_for_service() {
                 self.rest(core);
             }
         });
@@ -407,7 +419,7 @@ impl Core {
             invoked: Vec::new(),
             last_message_id: 0,
             sending: false,
-            driving: false,
+            driving: None,
             waiting: 0,
             established: false,
             end: None,

@@ -2,11 +2,13 @@
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dimsefast_protocol::association::{AbortCause, Event, Fragment};
 use dimsefast_protocol::command::{self, CommandField, CommandSet, Status};
+use dimsefast_protocol::pdu::AssociateRq;
 
 use crate::connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Core, End, Incoming};
 use crate::jobs::{Job, Notice};
@@ -92,6 +94,10 @@ impl Core {
             }
             if short && !drain {
                 return Drove::Drained;
+            }
+            if short {
+                // Mostly there is nothing more: the answer does not wait for the read that finds that out.
+                self.flush(now);
             }
         }
         Drove::Yielded
@@ -310,7 +316,7 @@ impl Core {
 
     /// Says how an association ended, where it is worth a line.
     fn log_end(&self, end: &End) {
-        let titles = |request: &dimsefast_protocol::pdu::AssociateRq| {
+        let titles = |request: &Arc<AssociateRq>| {
             format!("{} calling {}", request.calling.to_string_lossy(), request.called.to_string_lossy())
         };
         let who = || self.association.request().map_or_else(|| "nobody yet".to_owned(), titles);

@@ -69,7 +69,7 @@ impl Pair {
         pair.requestor.association.transport_connected(NOW);
         pair.run();
         assert!(matches!(pair.acceptor.jobs.start(), Some(Job::Negotiate)));
-        let supported: Vec<_> = [VERIFICATION, CT]
+        let supported = [VERIFICATION, CT]
             .iter()
             .map(|class| dimsefast_protocol::negotiation::SupportedContext {
                 abstract_syntax: (*class).into(),
@@ -77,7 +77,8 @@ impl Pair {
                 scu_role: None,
                 scp_role: None,
             })
-            .collect();
+            .collect::<Vec<_>>()
+            .into();
         let (contexts, _) = negotiate_as_acceptor(&request(), &supported, false);
         let accept = AssociateAc {
             protocol_version: 1,
@@ -245,7 +246,7 @@ fn the_service_decides_before_the_rest_is_read() {
     pair.proceed(&Answer::Into(StorePlan::Memory));
     let message = pair.job().unwrap();
     assert!(message.turn.is_none());
-    assert_eq!(&*message.data.as_ref().unwrap().bytes().unwrap(), dataset);
+    assert!(matches!(&message.data, Some(Received::Memory(bytes)) if *bytes == dataset));
     assert_eq!(message.header.len(), 1);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
 }
@@ -301,7 +302,7 @@ fn an_object_for_a_handler_becomes_a_job_with_its_bytes() {
     pair.requestor.association.output().extend_from_slice(b"data");
     pair.run();
     let Some(Job::Request(message)) = pair.acceptor.jobs.start() else { panic!("no job") };
-    assert_eq!(&*message.data.as_ref().unwrap().bytes().unwrap(), b"data");
+    assert!(matches!(&message.data, Some(Received::Memory(bytes)) if bytes == b"data"));
     assert!(!message.is_cancelled());
     pair.requestor.association.send_command(NOW, 3, &command::c_cancel_rq(1)).unwrap();
     pair.run();

@@ -25,7 +25,7 @@ mod watch;
 
 pub use admission::{AcceptorConfig, NegotiationReply};
 pub use connect::{Request, connect};
-pub use connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Connection, End, Output, Service};
+pub use connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Connection, End, Negotiation, Output, Service};
 pub use dimsefast_protocol as protocol;
 pub use jobs::{Job, JobKind, Notice};
 pub use listen::Server;

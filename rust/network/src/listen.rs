@@ -23,6 +23,9 @@ use crate::transport::RuntimeTcp;
 const SILENT: usize = 1000;
 const SILENT_PER_ADDRESS: usize = 50;
 
+/// See [`accept`].
+const TICK: Duration = Duration::from_secs(1);
+
 /// How long accepting pauses where the system has no descriptor left.
 const EXHAUSTED: Duration = Duration::from_millis(100);
 
@@ -145,7 +148,10 @@ impl Server {
         // Its seat is free from here on.
         drop(connection.lock().admission.take());
         let removed = locked(&self.connections).remove(&connection.id);
-        self.changed.notify_all();
+        // Nobody waits for it before, and telling them is a system call.
+        if self.stopped.load(Ordering::Acquire) {
+            self.changed.notify_all();
+        }
         drop(removed);
     }
 
@@ -210,9 +216,13 @@ async fn serve(server: Arc<Server>, listener: Arc<TcpListener>) {
 
 /// Accepts connections until the server stops.
 async fn accept(server: &Arc<Server>, listener: &TcpListener) {
+    // While some timer is due sooner than theirs, new connections need not wake the thread that waits for the next one.
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let accepted = tokio::select! {
             () = server.stop.notified() => return,
+            _ = tick.tick() => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -275,9 +285,9 @@ async fn run(connection: Arc<Connection>, stream: Arc<TcpStream>) {
                 .poll_timeout()
                 .or_else(|| core.network_timeout.map(|timeout| connection.now() + timeout));
             let jobs = core.start_jobs();
-            let found = (drove, core.wants_input(), core.has_output(), deadline, jobs, core.transport.is_none());
-            connection.unlock(core);
-            found
+            let (read, write, closed) = (core.wants_input(), core.has_output(), core.transport.is_none());
+            connection.tell(core);
+            (drove, read, write, deadline, jobs, closed)
         };
         connection.submit(jobs);
         if closed {

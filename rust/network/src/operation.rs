@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use crate::connection::{Connection, Core, Driver};
 use crate::message::Message;
-use crate::wake::{self, Woken};
+use crate::wake::{self, Waker, Woken};
 
 /// How often a wait asks whether it was interrupted.
 const TICK: Duration = Duration::from_millis(100);
@@ -95,7 +95,7 @@ impl Connection {
         mut ready: impl FnMut(&mut Core) -> Option<T>,
     ) -> Result<T, WaitError> {
         let mut core = self.lock();
-        let mut driving = false;
+        let mut driving: Option<Arc<Waker>> = None;
         let result = loop {
             if let Some(value) = ready(&mut core) {
                 break Ok(value);
@@ -104,20 +104,23 @@ impl Connection {
                 break Err(WaitError::Timeout);
             }
             let socket = match &self.driver {
-                Driver::Caller { .. } if driving || !core.driving => core.socket.clone(),
+                Driver::Caller if driving.is_some() || core.driving.is_none() => core.socket.clone(),
                 _ => None,
             };
-            if let (Driver::Caller { waker }, Some(socket)) = (&self.driver, socket) {
-                if !driving {
-                    driving = true;
-                    core.driving = true;
-                    socket.disarm(self);
-                }
+            if driving.is_none()
+                && let Some(socket) = &socket
+                && let Ok(waker) = wake::own()
+            {
+                core.driving = Some(waker.clone());
+                driving = Some(waker);
+                socket.disarm(self);
+            }
+            if let (Some(waker), Some(socket)) = (&driving, &socket) {
                 let (read, write) = (core.wants_input(), core.has_output());
                 let timer = core.association.poll_timeout().map(|deadline| deadline.saturating_sub(self.now()));
                 drop(core);
                 let timeout = patience.slice().into_iter().chain(timer).min();
-                let waited = wake::wait(std::os::fd::AsFd::as_fd(&*socket), waker, read, write, timeout);
+                let waited = wake::wait(std::os::fd::AsFd::as_fd(&**socket), waker, read, write, timeout);
                 let interrupted = patience.is_interrupted(matches!(waited, Ok(Woken::Early)));
                 core = self.lock();
                 if interrupted {
@@ -128,7 +131,12 @@ impl Connection {
                 }
                 core.drive(self.now(), false);
             } else {
-                let slice = patience.slice();
+                // Without a descriptor to be woken by (there is none left) this thread cannot drive: it looks again soon.
+                let slice = if socket.is_some() {
+                    Some(patience.slice().map_or(TICK, |slice| slice.min(TICK)))
+                } else {
+                    patience.slice()
+                };
                 core.waiting += 1;
                 core = match slice {
                     Some(slice) => {
@@ -148,10 +156,10 @@ impl Connection {
                 }
             }
         };
-        if driving {
-            core.driving = false;
+        if driving.is_some() {
+            core.driving = None;
             self.rest(&mut core);
-            self.unlock(core);
+            self.tell(core);
         } else if matches!(self.driver, Driver::Runtime { .. }) && core.wants_input() {
             // What this thread took may have been what kept the task from reading.
             drop(core);
@@ -183,6 +191,10 @@ impl Connection {
             core.last_message_id = id;
         }
         core.invoked.push(id);
+        // Before anything is sent: an answer that is quicker than this thread is none of the watch's business.
+        if let Some(socket) = &core.socket {
+            socket.disarm(self);
+        }
         let now = self.now();
         core.mark_busy(now);
         Some(id)
@@ -195,7 +207,7 @@ impl Connection {
         core.responses.retain(|response| response.command.message_id_responded_to() != Some(id));
         let now = self.now();
         core.mark_busy(now);
-        if matches!(self.driver, Driver::Caller { .. }) && !core.driving {
+        if matches!(self.driver, Driver::Caller) && core.driving.is_none() {
             self.rest(&mut core);
         }
     }
@@ -270,6 +282,9 @@ impl Connection {
             if core.end.is_none() {
                 // Refused only where a release or an abort is already under way: both end it.
                 let _ = core.association.release(now);
+                if let Some(socket) = &core.socket {
+                    socket.leave();
+                }
             }
         });
         self.wait(patience, |core| core.end.is_some().then_some(()))

@@ -65,7 +65,7 @@ fn the_thread_that_drives_sees_what_another_changes() {
             done.send(waited.is_ok())
         }
     });
-    while !connection.lock().driving {
+    while connection.lock().driving.is_none() {
         std::thread::yield_now();
     }
     connection.with(|core, _| core.sending = false);

@@ -138,7 +138,7 @@ pub fn read_header(path: &Path, last: Tag) -> io::Result<(Vec<u8>, Syntax)> {
 
 /// The preamble, prefix and file meta group for a received dataset.
 ///
-/// UIDs and text are given without padding; the group length is right.
+/// UIDs and text are given without padding; the group length is right. Without a version name there is no element for one.
 pub fn meta_bytes(
     sop_class: &[u8],
     sop_instance: &[u8],
@@ -156,6 +156,9 @@ pub fn meta_bytes(
         (0x12, b"UI", implementation_uid, 0),
         (0x13, b"SH", implementation_version, b' '),
     ] {
+        if element == 0x13 && value.is_empty() {
+            continue;
+        }
         let padded = value.len() + value.len() % 2;
         group.extend([2, 0, element, 0]);
         group.extend(vr);

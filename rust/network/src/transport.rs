@@ -66,6 +66,7 @@ impl Transport for CallerTcp {
     }
 
     fn close(&mut self) {
+        self.0.leave();
         let _ = self.0.stream.shutdown(Shutdown::Both);
     }
 

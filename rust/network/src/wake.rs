@@ -1,10 +1,14 @@
 //! Waiting for a descriptor with poll(2), and waking that wait from another thread.
 
+use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::process;
 
 /// A descriptor that another thread makes readable to end a [`wait`].
 pub(crate) struct Waker {
@@ -12,6 +16,24 @@ pub(crate) struct Waker {
     event: OwnedFd,
     #[cfg(not(target_os = "linux"))]
     pipe: (OwnedFd, OwnedFd),
+}
+
+thread_local! {
+    /// With the fork generation that it was made in: a child must not share it with its parent.
+    static OWN: RefCell<Option<(u32, Arc<Waker>)>> = const { RefCell::new(None) };
+}
+
+/// This thread's waker, made on first use: a thread waits for one thing at a time. It may be set already, by somebody who was
+/// late to wake an earlier wait.
+pub(crate) fn own() -> io::Result<Arc<Waker>> {
+    OWN.with_borrow_mut(|own| match own {
+        Some((generation, waker)) if *generation == process::generation() => Ok(waker.clone()),
+        _ => {
+            let waker = Arc::new(Waker::new()?);
+            *own = Some((process::generation(), waker.clone()));
+            Ok(waker)
+        }
+    })
 }
 
 impl Waker {

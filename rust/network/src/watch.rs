@@ -1,16 +1,16 @@
 //! Looking after callers' connections between their calls: a peer that closes or aborts is noticed, a request of the peer
 //! reaches the service, and the network time-out runs.
 //!
-//! One thread and one poller for the process. A connection is registered once, and armed for one event at the end of each
-//! call: that costs a system call and wakes nobody.
+//! One thread and one poller for the process. A connection is armed for one event at the end of each call: that costs a system
+//! call and wakes nobody. The thread outlives the last connection for a while: there is mostly a next one.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::TcpStream;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use polling::{Event, Events, Poller};
 
@@ -19,6 +19,9 @@ use crate::process;
 
 /// The longest sleep of the watch, and so how late a time-out between calls may be noticed.
 const LONGEST_SLEEP: Duration = Duration::from_millis(250);
+
+/// How long the thread stays where there is nothing to watch.
+const IDLE: Duration = Duration::from_secs(10);
 
 /// The process's watch.
 pub(crate) struct Watch {
@@ -41,13 +44,17 @@ impl Watch {
 pub(crate) struct WatchedSocket {
     pub(crate) stream: TcpStream,
     key: usize,
+    /// Whether the poller knows it, and whether it waits for an event. Changed under the connection's lock.
+    polled: AtomicBool,
+    armed: AtomicBool,
 }
 
 static NEXT_KEY: AtomicUsize = AtomicUsize::new(0);
 
 impl WatchedSocket {
     pub(crate) fn new(stream: TcpStream) -> Self {
-        Self { stream, key: NEXT_KEY.fetch_add(1, Ordering::Relaxed) }
+        let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
+        Self { stream, key, polled: AtomicBool::new(false), armed: AtomicBool::new(false) }
     }
 
     /// Begins to watch, not armed; starts the thread where there is none.
@@ -57,8 +64,6 @@ impl WatchedSocket {
         if watched.is_none() {
             process::spawn("dimsefast-watch", move || run(watch))?;
         }
-        // SAFETY: `drop` takes the socket out of the poller before it is closed.
-        unsafe { watch.poller.add(&self.stream, Event::none(self.key))? };
         watched.get_or_insert_default().insert(self.key, Arc::downgrade(connection));
         Ok(())
     }
@@ -68,19 +73,35 @@ impl WatchedSocket {
     pub(crate) fn arm(&self, connection: &Connection, deadline: Option<Duration>) {
         let millis = deadline.map_or(u64::MAX, |deadline| u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
         connection.watch_deadline.store(millis, Ordering::Relaxed);
-        self.interest(Event::readable(self.key));
+        let Ok(watch) = process::current().watch() else { return };
+        let event = Event::readable(self.key);
+        self.armed.store(true, Ordering::Relaxed);
+        // Either fails where the system has no room left, and then time-outs do not run between calls.
+        let _ = if self.polled.swap(true, Ordering::Relaxed) {
+            watch.poller.modify(&self.stream, event)
+        } else {
+            // SAFETY: `drop` takes the socket out of the poller before it is closed.
+            unsafe { watch.poller.add(&self.stream, event) }
+        };
     }
 
     /// The caller is back.
     pub(crate) fn disarm(&self, connection: &Connection) {
         connection.watch_deadline.store(u64::MAX, Ordering::Relaxed);
-        self.interest(Event::none(self.key));
+        if self.armed.swap(false, Ordering::Relaxed)
+            && let Ok(watch) = process::current().watch()
+        {
+            let _ = watch.poller.modify(&self.stream, Event::none(self.key));
+        }
     }
 
-    fn interest(&self, event: Event) {
-        if let Ok(watch) = process::current().watch() {
-            // It fails where the socket was never registered: in the child of a fork, which does not use it.
-            let _ = watch.poller.modify(&self.stream, event);
+    /// The connection is about to end, and its caller stays: the end of the stream must not wake the watch.
+    pub(crate) fn leave(&self) {
+        self.armed.store(false, Ordering::Relaxed);
+        if self.polled.swap(false, Ordering::Relaxed)
+            && let Ok(watch) = process::current().watch()
+        {
+            let _ = watch.poller.delete(&self.stream);
         }
     }
 }
@@ -96,13 +117,14 @@ impl Drop for WatchedSocket {
         if let Ok(watch) = process::current().watch()
             && watch.watched().as_mut().is_some_and(|watched| watched.remove(&self.key).is_some())
         {
-            let _ = watch.poller.delete(&self.stream);
+            self.leave();
         }
     }
 }
 
 fn run(watch: &Watch) {
     let mut events = Events::new();
+    let mut idle = Instant::now();
     loop {
         events.clear();
         if watch.poller.wait(&mut events, Some(LONGEST_SLEEP)).is_err() {
@@ -111,10 +133,13 @@ fn run(watch: &Watch) {
         // Taken out of the lock first: the last reference to a connection may be dropped here, which needs the lock.
         let live: Vec<(usize, Arc<Connection>)> = {
             let mut guard = watch.watched();
-            let Some(watched) = guard.as_mut().filter(|watched| !watched.is_empty()) else {
+            let Some(watched) = guard.as_mut() else { return };
+            if !watched.is_empty() {
+                idle = Instant::now();
+            } else if idle.elapsed() >= IDLE {
                 *guard = None;
                 return;
-            };
+            }
             watched.iter().filter_map(|(key, connection)| Some((*key, connection.upgrade()?))).collect()
         };
         let is_ready = |key: &usize| events.iter().any(|event| event.key == *key);
@@ -134,7 +159,7 @@ fn is_due(connection: &Connection) -> bool {
 fn attend(connection: &Arc<Connection>) {
     let jobs = {
         let mut core = connection.lock();
-        if core.driving {
+        if core.driving.is_some() {
             return;
         }
         core.drive(connection.now(), false);
@@ -143,7 +168,7 @@ fn attend(connection: &Arc<Connection>) {
             connection.rest(&mut core);
         }
         let jobs = core.start_jobs();
-        connection.unlock(core);
+        connection.tell(core);
         jobs
     };
     connection.submit(jobs);

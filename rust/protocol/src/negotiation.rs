@@ -3,7 +3,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
-use crate::pdu::{AssociateAc, AssociateRq, ProposedContext, Role};
+use crate::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, Role};
 use crate::types::{ContextResult, Uid};
 
 /// What an acceptor supports.
@@ -19,6 +19,27 @@ pub struct SupportedContext {
     pub scp_role: Option<bool>,
 }
 
+/// All that an acceptor supports, put in order once, for every request that comes. Of several for one abstract syntax the last counts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SupportedContexts(Vec<SupportedContext>);
+
+impl SupportedContexts {
+    fn find(&self, abstract_syntax: &Uid) -> Option<&SupportedContext> {
+        let behind = self.0.partition_point(|context| context.abstract_syntax <= *abstract_syntax);
+        self.0[..behind].last().filter(|context| context.abstract_syntax == *abstract_syntax)
+    }
+}
+
+impl From<Vec<SupportedContext>> for SupportedContexts {
+    fn from(mut contexts: Vec<SupportedContext>) -> Self {
+        contexts.sort_by(|a, b| a.abstract_syntax.cmp(&b.abstract_syntax));
+        for context in &mut contexts {
+            context.transfer_syntaxes.sort_unstable();
+        }
+        Self(contexts)
+    }
+}
+
 /// A presentation context after negotiation, from the local side's point of view.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NegotiatedContext {
@@ -28,8 +49,6 @@ pub struct NegotiatedContext {
     pub abstract_syntax: Uid,
     /// The one transfer syntax in use; `None` where it was not accepted.
     pub transfer_syntax: Option<Uid>,
-    /// What was proposed.
-    pub proposed_transfer_syntaxes: Vec<Uid>,
     /// Whether it may be used.
     pub result: ContextResult,
     /// Whether this side may invoke operations as SCU.
@@ -38,30 +57,27 @@ pub struct NegotiatedContext {
     pub as_scp: bool,
 }
 
-/// The acceptor's answer: a context for each one proposed, and the role selections to send back.
+/// The acceptor's answer: a context for each one proposed, in their order, and the role selections to send back.
 ///
 /// The first proposed transfer syntax that is supported is taken. With `unrestricted_storage` every abstract syntax that is not
 /// supported is accepted as it is proposed, in the roles that are proposed.
 pub fn negotiate_as_acceptor(
     rq: &AssociateRq,
-    supported: &[SupportedContext],
+    supported: &SupportedContexts,
     unrestricted_storage: bool,
 ) -> (Vec<NegotiatedContext>, Vec<Role>) {
-    let by_syntax: BTreeMap<&[u8], &SupportedContext> =
-        supported.iter().map(|context| (context.abstract_syntax.trimmed(), context)).collect();
-    let proposed_roles: BTreeMap<&[u8], &Role> =
-        rq.user.roles.iter().map(|role| (role.sop_class.trimmed(), role)).collect();
-    let mut replies: BTreeMap<&[u8], Role> = BTreeMap::new();
+    let proposed_roles: BTreeMap<&Uid, &Role> = rq.user.roles.iter().map(|role| (&role.sop_class, role)).collect();
+    let mut replies: BTreeMap<&Uid, Role> = BTreeMap::new();
     let mut contexts = Vec::with_capacity(rq.contexts.len());
     for proposed in &rq.contexts {
-        let name = proposed.abstract_syntax.trimmed();
-        let known = by_syntax.get(name);
+        let name = &proposed.abstract_syntax;
+        let known = supported.find(name);
         let mut context = unanswered(proposed);
         let Some(syntax) = (match known {
             Some(known) => {
-                let taken = proposed.transfer_syntaxes.iter().find(|syntax| known.transfer_syntaxes.contains(syntax));
+                let takes = |syntax: &&Uid| known.transfer_syntaxes.binary_search(syntax).is_ok();
                 context.result = ContextResult::TRANSFER_SYNTAXES_NOT_SUPPORTED;
-                taken
+                proposed.transfer_syntaxes.iter().find(takes)
             }
             None if unrestricted_storage => proposed.transfer_syntaxes.first(),
             None => None,
@@ -78,7 +94,7 @@ pub fn negotiate_as_acceptor(
             let (scu, scp) = (role.scu && scu, role.scp && scp);
             (context.as_scp, context.as_scu) = (scu, scp);
             if scu || scp {
-                replies.insert(name, Role { sop_class: proposed.abstract_syntax.clone(), scu, scp });
+                replies.insert(name, Role { sop_class: name.clone(), scu, scp });
             } else {
                 context.result = ContextResult::USER_REJECTED;
                 context.transfer_syntax = None;
@@ -89,12 +105,17 @@ pub fn negotiate_as_acceptor(
     (contexts, replies.into_values().collect())
 }
 
-/// What the acceptor's answer means for the requestor. Answers to contexts that were never proposed are ignored; a context without an
-/// answer is rejected by the provider.
+/// What the acceptor's answer means for the requestor: a context for each one proposed, in their order. Answers to contexts that were never
+/// proposed are ignored; a context without an answer is rejected by the provider.
 pub fn negotiate_as_requestor(rq: &AssociateRq, ac: &AssociateAc) -> Vec<NegotiatedContext> {
+    let mut replies: [Option<&ContextReply>; 256] = [None; 256];
+    for reply in &ac.contexts {
+        replies[usize::from(reply.id)].get_or_insert(reply);
+    }
+    let (asked, granted) = (first_roles(&rq.user.roles), first_roles(&ac.user.roles));
     let negotiate = |proposed: &ProposedContext| {
         let mut context = unanswered(proposed);
-        let Some(reply) = ac.contexts.iter().find(|reply| reply.id == proposed.id) else {
+        let Some(reply) = replies[usize::from(proposed.id)] else {
             context.result = ContextResult::NO_REASON;
             return context;
         };
@@ -109,8 +130,8 @@ pub fn negotiate_as_requestor(rq: &AssociateRq, ac: &AssociateAc) -> Vec<Negotia
             context.result = ContextResult::NO_REASON;
             return context;
         }
-        let of = |roles: &[Role]| roles.iter().find(|role| role.sop_class == proposed.abstract_syntax).cloned();
-        (context.as_scu, context.as_scp) = match (of(&rq.user.roles), of(&ac.user.roles)) {
+        let name = &proposed.abstract_syntax;
+        (context.as_scu, context.as_scp) = match (asked.get(name), granted.get(name)) {
             (Some(asked), Some(granted)) => (asked.scu && granted.scu, asked.scp && granted.scp),
             // Without an answer the default roles hold (PS3.7 D.3.3.4).
             _ => (true, false),
@@ -120,12 +141,16 @@ pub fn negotiate_as_requestor(rq: &AssociateRq, ac: &AssociateAc) -> Vec<Negotia
     rq.contexts.iter().map(negotiate).collect()
 }
 
+/// By SOP class; of several the first.
+fn first_roles(roles: &[Role]) -> BTreeMap<&Uid, &Role> {
+    roles.iter().rev().map(|role| (&role.sop_class, role)).collect()
+}
+
 fn unanswered(proposed: &ProposedContext) -> NegotiatedContext {
     NegotiatedContext {
         id: proposed.id,
         abstract_syntax: proposed.abstract_syntax.clone(),
         transfer_syntax: None,
-        proposed_transfer_syntaxes: proposed.transfer_syntaxes.clone(),
         result: ContextResult::ABSTRACT_SYNTAX_NOT_SUPPORTED,
         as_scu: false,
         as_scp: false,

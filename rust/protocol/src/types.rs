@@ -1,20 +1,25 @@
 //! Values as they stand on the wire: what a peer sent survives a round trip, known or not.
 
-use alloc::borrow::ToOwned;
-use alloc::boxed::Box;
 use alloc::string::String;
-use alloc::vec::Vec;
+use alloc::sync::Arc;
 use core::fmt;
 use core::hash::{Hash, Hasher};
 
-/// A unique identifier, exactly as sent. Compared without its padding.
+/// A unique identifier, exactly as sent. Compared without its padding. A clone is the same bytes: an association has hundreds of them in
+/// three places.
 #[derive(Clone, Default)]
-pub struct Uid(Box<[u8]>);
+pub struct Uid(Arc<[u8]>);
 
 impl Uid {
     /// Takes the bytes as they are.
-    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into().into_boxed_slice())
+    pub fn new(bytes: impl AsRef<[u8]>) -> Self {
+        Self(bytes.as_ref().into())
+    }
+
+    /// Takes the bytes as they are; where `other` has the same ones they are its own. One presentation context mostly differs from the one
+    /// before it in a single UID.
+    pub fn like(bytes: &[u8], other: Option<&Self>) -> Self {
+        other.filter(|other| other.as_bytes() == bytes).cloned().unwrap_or_else(|| Self::new(bytes))
     }
 
     /// The bytes as sent, padding included.
@@ -48,7 +53,7 @@ impl Uid {
 
 impl From<&str> for Uid {
     fn from(text: &str) -> Self {
-        Self::new(text.as_bytes().to_owned())
+        Self::new(text)
     }
 }
 

@@ -29,7 +29,7 @@ fn both_sides_agree_on_what_was_negotiated() {
     assert_eq!(requestor.request(), acceptor.request());
     assert_eq!(requestor.reply(), acceptor.reply());
     assert_eq!(requestor.max_fragment(), 16378);
-    for (ours, theirs) in requestor.contexts().iter().zip(acceptor.contexts()) {
+    for (ours, theirs) in requestor.contexts().iter().zip(acceptor.contexts().iter()) {
         assert_eq!((ours.id, ours.result, &ours.transfer_syntax), (theirs.id, theirs.result, &theirs.transfer_syntax));
         assert_eq!((ours.as_scu, ours.as_scp), (theirs.as_scp, theirs.as_scu));
     }

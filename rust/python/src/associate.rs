@@ -11,8 +11,9 @@ use dimsefast_network::protocol::pdu::{
 use dimsefast_network::protocol::types::{AeTitle, Uid};
 use dimsefast_network::{self as network, Request, WaitError};
 use pyo3::exceptions::{PyConnectionError, PyTimeoutError, PyValueError};
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyAny, PyTuple};
+use pyo3::types::{PyAny, PyList, PyString, PyTuple};
 
 use crate::connection::Connection;
 use crate::pool::PythonService;
@@ -115,6 +116,27 @@ pub(crate) fn items<'py>(py: Python<'py>, user: &UserInformation) -> PyResult<Ve
     Ok(items)
 }
 
+/// From `PresentationContext` objects, numbered. They are read as they are: building rows of strings for the core takes longer than
+/// everything else.
+fn proposed(contexts: &[Bound<'_, PyAny>]) -> PyResult<Vec<ProposedContext>> {
+    let mut found = Vec::<ProposedContext>::with_capacity(contexts.len());
+    for (context, id) in contexts.iter().zip((1..=u8::MAX).step_by(2)) {
+        let py = context.py();
+        let before = found.last();
+        let name = context.getattr(intern!(py, "_abstract_syntax"))?.str()?;
+        let syntaxes = context.getattr(intern!(py, "_transfer_syntax"))?;
+        let syntaxes = syntaxes.cast::<PyList>()?.iter().enumerate();
+        let transfer_syntaxes = syntaxes.map(|(at, syntax)| {
+            let same = before.and_then(|before| before.transfer_syntaxes.get(at));
+            Ok(Uid::like(syntax.cast::<PyString>()?.to_str()?.as_bytes(), same))
+        });
+        let transfer_syntaxes = transfer_syntaxes.collect::<PyResult<_>>()?;
+        let abstract_syntax = Uid::like(name.to_str()?.as_bytes(), before.map(|before| &before.abstract_syntax));
+        found.push(ProposedContext { id, abstract_syntax, transfer_syntaxes });
+    }
+    Ok(found)
+}
+
 /// Opens an association and waits for the answer.
 ///
 /// Returns a connection that is established, rejected or aborted: `Connection.end` tells. Raises TimeoutError and ConnectionError where
@@ -128,7 +150,7 @@ pub(crate) fn connect(
     port: u16,
     called: &str,
     calling: &str,
-    contexts: Vec<Proposed>,
+    contexts: Vec<Bound<'_, PyAny>>,
     items: Vec<Bound<'_, PyTuple>>,
     max_pdu: u32,
     connect_timeout: Option<f64>,
@@ -166,14 +188,7 @@ pub(crate) fn connect(
             called: ae_title(called)?,
             calling: ae_title(calling)?,
             application_context: uid("1.2.840.10008.3.1.1.1"),
-            contexts: contexts
-                .into_iter()
-                .map(|(id, abstract_syntax, transfer_syntaxes)| ProposedContext {
-                    id,
-                    abstract_syntax: uid(&abstract_syntax),
-                    transfer_syntaxes: transfer_syntaxes.iter().map(|syntax| uid(syntax)).collect(),
-                })
-                .collect(),
+            contexts: proposed(&contexts)?,
             user,
         },
         store: storing::plan(store_to.as_ref()),

@@ -7,7 +7,7 @@ use dimsefast_identifier::codec::TransferSyntax;
 
 use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
 use dimsefast_network::protocol::pdu::AssociateRj;
-use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource, Uid};
+use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource};
 use dimsefast_network::{
     self as network, End, NegotiationReply, Outgoing, Output, Payload, Reply, Source, WaitError, process,
 };
@@ -15,8 +15,9 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
-use crate::associate::{ae_title, items, uid};
+use crate::associate::{ae_title, uid};
 use crate::message::{Message, file_error};
+use crate::negotiation::Negotiation;
 use crate::pool::describe;
 use crate::storing::{self, StorePlan};
 use crate::wait::{seconds, waiting};
@@ -32,9 +33,6 @@ type Ending = (&'static str, u8, u8, u8, String);
 
 /// (kind, argument)
 pub(crate) type Described = (&'static str, Option<Py<Message>>);
-
-/// (ID, abstract syntax, transfer syntax, proposed transfer syntaxes, result, as SCU, as SCP)
-type Context = (u8, String, Option<String>, Vec<String>, u8, bool, bool);
 
 /// The value of a command element: text and bytes as they are, numbers as US.
 #[derive(FromPyObject)]
@@ -115,50 +113,10 @@ impl Connection {
         Ok(py.detach(|| connection.is_closed()))
     }
 
-    /// The A-ASSOCIATE-RQ: (called AE title, calling AE title, [(ID, abstract syntax, [transfer syntaxes])], items).
+    /// What has been asked for and answered by now; None before the A-ASSOCIATE-RQ.
     #[getter]
-    #[expect(clippy::type_complexity, reason = "a plain tuple for Python")]
-    fn request<'py>(
-        &self,
-        py: Python<'py>,
-    ) -> PyResult<Option<(String, String, Vec<(u8, String, Vec<String>)>, Vec<Bound<'py, PyAny>>)>> {
-        let Some(request) = py.detach(|| self.inner.request()) else { return Ok(None) };
-        let contexts = request
-            .contexts
-            .iter()
-            .map(|context| {
-                let syntaxes = context.transfer_syntaxes.iter().map(Uid::to_string_lossy).collect();
-                (context.id, context.abstract_syntax.to_string_lossy(), syntaxes)
-            })
-            .collect();
-        let items = items(py, &request.user)?;
-        Ok(Some((request.called.to_string_lossy(), request.calling.to_string_lossy(), contexts, items)))
-    }
-
-    /// The items of the A-ASSOCIATE-AC.
-    #[getter]
-    fn reply<'py>(&self, py: Python<'py>) -> PyResult<Option<Vec<Bound<'py, PyAny>>>> {
-        py.detach(|| self.inner.reply()).map(|reply| items(py, &reply.user)).transpose()
-    }
-
-    /// The presentation contexts with their results, from this side's point of view.
-    #[getter]
-    fn contexts(&self, py: Python<'_>) -> Vec<Context> {
-        let contexts = py.detach(|| self.inner.contexts());
-        contexts
-            .into_iter()
-            .map(|context| {
-                (
-                    context.id,
-                    context.abstract_syntax.to_string_lossy(),
-                    context.transfer_syntax.as_ref().map(Uid::to_string_lossy),
-                    context.proposed_transfer_syntaxes.iter().map(Uid::to_string_lossy).collect(),
-                    context.result.0,
-                    context.as_scu,
-                    context.as_scp,
-                )
-            })
-            .collect()
+    fn negotiation(&self, py: Python<'_>) -> Option<Negotiation> {
+        py.detach(|| self.inner.negotiation()).map(Negotiation::new)
     }
 
     /// Which notices and requests are handed to the callback.

@@ -6,6 +6,7 @@ mod decode;
 mod encode;
 mod log;
 mod message;
+mod negotiation;
 mod pool;
 mod query;
 mod server;
@@ -49,6 +50,8 @@ mod _core {
     use super::log::set_log_level;
     #[pymodule_export]
     use super::message::{Message, parse_file_meta, read_file_meta, read_header};
+    #[pymodule_export]
+    use super::negotiation::Negotiation;
     #[pymodule_export]
     use super::query::Query;
     #[pymodule_export]

@@ -3,10 +3,13 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::ptr;
 
 use dimsefast_identifier::Tag;
+use dimsefast_network::protocol::types::Uid;
 use dimsefast_network::{self as network, Received, Turn, part10};
 use pyo3::exceptions::{PyOSError, PyValueError};
+use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyString};
 
@@ -74,14 +77,29 @@ impl Message {
 
     /// The encoded dataset; None where the message has none.
     fn dataset<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        self.inner.data.as_ref().map(|data| joined(py, &[], data)).transpose()
+    }
+
+    /// The bytes of a DICOM file with the dataset of a C-STORE request. `implementation_version` may be empty.
+    fn file<'py>(
+        &self,
+        py: Python<'py>,
+        transfer_syntax: &str,
+        implementation_uid: &str,
+        implementation_version: &str,
+    ) -> PyResult<Bound<'py, PyBytes>> {
+        let command = &self.inner.command;
+        let (class, instance) = (command.affected_sop_class_uid(), command.affected_sop_instance_uid());
+        let meta = part10::meta_bytes(
+            class.as_ref().map_or(&[], Uid::trimmed),
+            instance.as_ref().map_or(&[], Uid::trimmed),
+            transfer_syntax.as_bytes(),
+            implementation_uid.as_bytes(),
+            implementation_version.as_bytes(),
+        );
         match &self.inner.data {
-            None => Ok(None),
-            Some(Received::Memory(bytes)) => Ok(Some(PyBytes::new(py, bytes))),
-            Some(Received::Passed(_)) => Err(PyValueError::new_err("the dataset was not kept: store_to says so")),
-            Some(data) => {
-                let bytes = py.detach(|| data.bytes())?;
-                Ok(Some(PyBytes::new(py, &bytes)))
-            }
+            Some(data) => joined(py, &meta, data),
+            None => Ok(PyBytes::new(py, &meta)),
         }
     }
 
@@ -130,6 +148,34 @@ impl Message {
 
     fn __repr__(&self) -> String {
         format!("<Message {:04X}H, ID {}>", self.command_field(), self.message_id())
+    }
+}
+
+/// `head` and the dataset behind it, which is copied once.
+fn joined<'py>(py: Python<'py>, head: &[u8], data: &Received) -> PyResult<Bound<'py, PyBytes>> {
+    if matches!(data, Received::Passed(_)) {
+        return Err(PyValueError::new_err("the dataset was not kept: store_to says so"));
+    }
+    let Received::Memory(body) = data else {
+        let length = usize::try_from(data.len())?;
+        return PyBytes::new_with(py, head.len() + length, |buffer| {
+            let (front, rest) = buffer.split_at_mut(head.len());
+            front.copy_from_slice(head);
+            Ok(py.detach(|| data.copy_to(rest))?)
+        });
+    };
+    if head.is_empty() {
+        return Ok(PyBytes::new(py, body));
+    }
+    let length = isize::try_from(head.len() + body.len())?;
+    // SAFETY: a new bytes object of this length, or an error; nobody else has it before all of it is written. `PyBytes::new_with` would
+    // write zeros first, which takes as long as the copy.
+    unsafe {
+        let bytes = Bound::from_owned_ptr_or_err(py, ffi::PyBytes_FromStringAndSize(ptr::null(), length))?;
+        let start = ffi::PyBytes_AsString(bytes.as_ptr()).cast::<u8>();
+        ptr::copy_nonoverlapping(head.as_ptr(), start, head.len());
+        ptr::copy_nonoverlapping(body.as_ptr(), start.add(head.len()), body.len());
+        Ok(bytes.cast_into_unchecked())
     }
 }
 

@@ -53,7 +53,8 @@ impl Settings {
                     scu_role: *scu_role,
                     scp_role: *scp_role,
                 })
-                .collect(),
+                .collect::<Vec<_>>()
+                .into(),
             unrestricted_storage: self.unrestricted_storage,
             maximum_associations: self.maximum_associations,
             maximum_per_calling: self.maximum_per_calling,

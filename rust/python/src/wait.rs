@@ -18,22 +18,21 @@ pub(crate) fn seconds(value: Option<f64>) -> PyResult<Option<Duration>> {
 }
 
 thread_local! {
-    /// Whether this is the main thread, and in which process that was found out: two system calls else for each message.
-    static MAIN: Cell<Option<(u32, bool)>> = const { Cell::new(None) };
+    /// In which fork generation this thread was asked whether it is the main thread, and the answer.
+    static IS_MAIN: Cell<Option<(u32, bool)>> = const { Cell::new(None) };
 }
 
 /// Python delivers signals on its main thread only: no other needs to ask.
 fn is_main_thread() -> bool {
-    let generation = process::generation();
-    match MAIN.get() {
-        Some((known, main)) if known == generation => main,
+    match IS_MAIN.get() {
+        Some((generation, is_main)) if generation == process::generation() => is_main,
         _ => {
             #[cfg(target_os = "linux")]
-            let main = rustix::thread::gettid() == rustix::process::getpid();
+            let is_main = rustix::thread::gettid() == rustix::process::getpid();
             #[cfg(not(target_os = "linux"))]
-            let main = true;
-            MAIN.set(Some((generation, main)));
-            main
+            let is_main = true;
+            IS_MAIN.set(Some((process::generation(), is_main)));
+            is_main
         }
     }
 }

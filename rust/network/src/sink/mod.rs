@@ -116,20 +116,18 @@ pub enum Received {
 }
 
 impl Received {
-    /// The encoded dataset.
+    /// Copies the encoded dataset into a buffer of its length.
     ///
     /// # Errors
     /// What the file system says, or why it could not be kept in the first place.
-    pub fn bytes(&self) -> io::Result<std::borrow::Cow<'_, [u8]>> {
+    pub fn copy_to(&self, buffer: &mut [u8]) -> io::Result<()> {
         match self {
-            Self::Memory(bytes) => Ok(bytes.into()),
+            Self::Memory(bytes) => {
+                buffer.copy_from_slice(bytes);
+                Ok(())
+            }
             Self::File { path, offset, .. } => {
-                use std::io::{Read, Seek};
-                let mut file = File::open(path)?;
-                file.seek(io::SeekFrom::Start(*offset))?;
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes)?;
-                Ok(bytes.into())
+                std::os::unix::fs::FileExt::read_exact_at(&File::open(path)?, buffer, *offset)
             }
             Self::Passed(_) | Self::Refused(_) => Err(io::Error::other("the dataset was not kept")),
             Self::Failed(error) => Err(io::Error::new(error.kind(), error.to_string())),
@@ -369,6 +367,12 @@ mod tests {
     use super::*;
     use std::path::Path;
 
+    pub(super) fn contents(received: &Received) -> Vec<u8> {
+        let mut bytes = vec![0; usize::try_from(received.len()).unwrap()];
+        received.copy_to(&mut bytes).unwrap();
+        bytes
+    }
+
     fn object() -> Object {
         Object {
             sop_class: b"1.2.840.10008.5.1.4.1.1.2".to_vec(),
@@ -408,7 +412,7 @@ mod tests {
         let received = sink.finish(&object());
         let Received::File { path, .. } = &received else { panic!("still in memory") };
         let path = path.clone();
-        assert_eq!(received.bytes().unwrap().len(), piece.len() * 2);
+        assert_eq!(contents(&received).len(), piece.len() * 2);
         drop(received);
         assert!(!path.exists());
     }
@@ -420,7 +424,7 @@ mod tests {
         assert!(sink.turn(true).is_none());
         let received = sink.finish(&object());
         assert_eq!(received.len(), 1000);
-        assert!(received.bytes().is_err());
+        assert!(received.copy_to(&mut [0; 1000]).is_err());
     }
 
     #[test]

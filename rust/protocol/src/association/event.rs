@@ -1,6 +1,6 @@
 //! What an association has to say: events, what led to an abort, and the transitions of its state machine.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use core::fmt;
 
 use crate::error::PduError;
@@ -15,9 +15,9 @@ use crate::types::{AbortReason, AbortSource};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// An A-ASSOCIATE-RQ came: answer with `accept` or `reject`.
-    Requested(Box<AssociateRq>),
+    Requested(Arc<AssociateRq>),
     /// The A-ASSOCIATE-AC came: the association is established.
-    Accepted(Box<AssociateAc>),
+    Accepted(Arc<AssociateAc>),
     /// The peer wants to release: answer with `release_response`.
     ReleaseRequested,
     /// Final: it was rejected, by either side. Without a `Requested` before where the protocol version is not ours.

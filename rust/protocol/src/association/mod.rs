@@ -3,8 +3,8 @@
 mod event;
 mod receive;
 
-use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -46,9 +46,9 @@ pub struct Association {
     config: Config,
     is_requestor: bool,
     state: State,
-    request: Option<Box<AssociateRq>>,
-    reply: Option<Box<AssociateAc>>,
-    contexts: Vec<NegotiatedContext>,
+    request: Option<Arc<AssociateRq>>,
+    reply: Option<Arc<AssociateAc>>,
+    contexts: Arc<[NegotiatedContext]>,
     max_fragment: usize,
     receiver: Receiver,
     events: VecDeque<Event>,
@@ -71,7 +71,7 @@ impl Association {
             state: State::Sta1,
             request: None,
             reply: None,
-            contexts: Vec::new(),
+            contexts: Arc::default(),
             max_fragment: 2,
             receiver: Receiver::default(),
             events: VecDeque::new(),
@@ -90,7 +90,7 @@ impl Association {
     /// A requestor that waits for its transport connection (Evt1).
     pub fn requestor(config: Config, request: AssociateRq, now: Duration) -> Self {
         let mut association = Self::new(config, true, now);
-        association.request = Some(Box::new(request));
+        association.request = Some(Arc::new(request));
         association.step(now, state::Event::Evt1);
         association
     }
@@ -152,7 +152,7 @@ impl Association {
         ac.encode(&mut self.output);
         let peer = self.request.as_ref().and_then(|request| request.user.max_length);
         self.established(contexts, peer);
-        self.reply = Some(Box::new(ac));
+        self.reply = Some(Arc::new(ac));
         Ok(())
     }
 
@@ -292,17 +292,17 @@ impl Association {
     }
 
     /// The A-ASSOCIATE-RQ, ours or the peer's.
-    pub fn request(&self) -> Option<&AssociateRq> {
-        self.request.as_deref()
+    pub fn request(&self) -> Option<&Arc<AssociateRq>> {
+        self.request.as_ref()
     }
 
     /// The A-ASSOCIATE-AC, ours or the peer's.
-    pub fn reply(&self) -> Option<&AssociateAc> {
-        self.reply.as_deref()
+    pub fn reply(&self) -> Option<&Arc<AssociateAc>> {
+        self.reply.as_ref()
     }
 
-    /// The presentation contexts, rejected ones included.
-    pub fn contexts(&self) -> &[NegotiatedContext] {
+    /// The presentation contexts, rejected ones included, in the order of the request; none before the reply.
+    pub fn contexts(&self) -> &Arc<[NegotiatedContext]> {
         &self.contexts
     }
 
@@ -374,7 +374,7 @@ impl Association {
     }
 
     fn established(&mut self, contexts: Vec<NegotiatedContext>, peer_maximum: Option<u32>) {
-        self.contexts = contexts;
+        self.contexts = contexts.into();
         // A peer that says nothing sets no limit (PS3.8 D.1).
         self.max_fragment = fragment::max_fragment(peer_maximum.unwrap_or(0), FRAGMENT_CEILING).unwrap_or(2);
     }
@@ -439,7 +439,7 @@ impl Association {
     fn accepted(&mut self, ac: AssociateAc) {
         let contexts = self.request.as_ref().map(|request| negotiate_as_requestor(request, &ac)).unwrap_or_default();
         self.established(contexts, ac.user.max_length);
-        let ac = Box::new(ac);
+        let ac = Arc::new(ac);
         self.reply = Some(ac.clone());
         self.events.push_back(Event::Accepted(ac));
     }

@@ -1,6 +1,6 @@
 //! What comes in: cutting the stream into PDUs and PDVs, and these into messages.
 
-use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -241,7 +241,7 @@ impl Association {
                 if matches!(request.user.max_length, Some(1..=7)) {
                     return Err(PduError::invalid("maximum length received", "of 1 to 7 leaves no room for data"));
                 }
-                let request = Box::new(request);
+                let request = Arc::new(request);
                 self.request = Some(request.clone());
                 // PS3.8 9.3.2: of the protocol version only bit 0 is tested. AE-6 rejects what the provider cannot take.
                 if request.protocol_version & 1 == 0 {

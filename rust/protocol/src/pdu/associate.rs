@@ -107,7 +107,7 @@ impl AssociateRq {
                 APPLICATION_CONTEXT => application_context = Uid::new(value),
                 PROPOSED_CONTEXT => {
                     count.context()?;
-                    contexts.push(proposed(value, &mut count)?);
+                    contexts.push(proposed(value, &mut count, contexts.last())?);
                 }
                 USER_INFORMATION => user = UserInformation::decode(value, || count.item())?,
                 // PS3.8 9.3.1: unrecognized items are ignored.
@@ -152,7 +152,7 @@ impl AssociateAc {
                 APPLICATION_CONTEXT => application_context = Uid::new(value),
                 CONTEXT_REPLY => {
                     count.context()?;
-                    contexts.push(reply(value, &mut count)?);
+                    contexts.push(reply(value, &mut count, contexts.last())?);
                 }
                 USER_INFORMATION => user = UserInformation::decode(value, || count.item())?,
                 _ => {}
@@ -193,7 +193,7 @@ fn head(reader: &mut Reader<'_>) -> Result<(u16, AeTitle, AeTitle), PduError> {
     Ok((version, called, calling))
 }
 
-fn proposed(value: &[u8], count: &mut Budget) -> Result<ProposedContext, PduError> {
+fn proposed(value: &[u8], count: &mut Budget, before: Option<&ProposedContext>) -> Result<ProposedContext, PduError> {
     let mut reader = Reader::new(value, "presentation context item");
     let id = reader.u8()?;
     reader.bytes(3)?;
@@ -202,15 +202,18 @@ fn proposed(value: &[u8], count: &mut Budget) -> Result<ProposedContext, PduErro
         let (kind, value) = reader.item()?;
         count.item()?;
         match kind {
-            ABSTRACT_SYNTAX => abstract_syntax = Uid::new(value),
-            TRANSFER_SYNTAX => transfer_syntaxes.push(Uid::new(value)),
+            ABSTRACT_SYNTAX => abstract_syntax = Uid::like(value, before.map(|before| &before.abstract_syntax)),
+            TRANSFER_SYNTAX => {
+                let same = before.and_then(|before| before.transfer_syntaxes.get(transfer_syntaxes.len()));
+                transfer_syntaxes.push(Uid::like(value, same));
+            }
             _ => {}
         }
     }
     Ok(ProposedContext { id, abstract_syntax, transfer_syntaxes })
 }
 
-fn reply(value: &[u8], count: &mut Budget) -> Result<ContextReply, PduError> {
+fn reply(value: &[u8], count: &mut Budget, before: Option<&ContextReply>) -> Result<ContextReply, PduError> {
     let mut reader = Reader::new(value, "presentation context item");
     let id = reader.u8()?;
     reader.u8()?;
@@ -226,7 +229,7 @@ fn reply(value: &[u8], count: &mut Budget) -> Result<ContextReply, PduError> {
         };
         count.item()?;
         if kind == TRANSFER_SYNTAX && transfer_syntax.is_none() {
-            transfer_syntax = Some(Uid::new(value));
+            transfer_syntax = Some(Uid::like(value, before.and_then(|before| before.transfer_syntax.as_ref())));
         }
     }
     Ok(ContextReply { id, result, transfer_syntax })

@@ -8,7 +8,7 @@ use dimsefast_protocol::association::{Association, Config, Event, Fragment};
 use dimsefast_protocol::command::CommandSet;
 use dimsefast_protocol::fragment::{self, fragments};
 use dimsefast_protocol::limits::Limits;
-use dimsefast_protocol::negotiation::{SupportedContext, negotiate_as_acceptor};
+use dimsefast_protocol::negotiation::{SupportedContext, SupportedContexts, negotiate_as_acceptor};
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, UserInformation};
 use dimsefast_protocol::types::AeTitle;
 
@@ -67,13 +67,14 @@ pub(crate) fn request_bytes() -> Vec<u8> {
 
 /// Accepts what [`request`] proposes, but for the last one.
 pub(crate) fn accept(association: &mut Association, now: Duration, max_length: u32) {
-    let request = association.request().expect("requested").clone();
+    let request = AssociateRq::clone(association.request().expect("requested"));
     let supported = [VERIFICATION, CT].map(|abstract_syntax| SupportedContext {
         abstract_syntax: abstract_syntax.into(),
         transfer_syntaxes: vec![EXPLICIT.into(), IMPLICIT.into()],
         scu_role: None,
         scp_role: None,
     });
+    let supported = SupportedContexts::from(supported.to_vec());
     let (contexts, roles) = negotiate_as_acceptor(&request, &supported, false);
     let reply = AssociateAc {
         protocol_version: 1,
