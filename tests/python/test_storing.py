@@ -367,11 +367,12 @@ def test_what_dead_processes_left_is_removed_at_start_and_nothing_else(tmp_path:
 def stored_raw(assoc: Any, instance: str, data: bytes) -> Any:
     """The response to a C-STORE under any UID."""
     context = next(context for context in assoc.accepted_contexts if context.abstract_syntax == CTImageStorage)
-    number = assoc._connection.begin()
-    message = assoc._connection.c_store(
-        context.context_id, number, CTImageStorage, instance, 0, None, data, None, 0, 10.0
-    )
-    assoc._connection.forget(number)
+    connection = assoc._connection
+    number = connection.begin()
+    elements = [(0x0002, CTImageStorage), (0x0700, 0), (0x1000, instance)]
+    connection.send_request(context.context_id, 0x0001, number, elements, data, 10.0)
+    message = connection.receive(number, 10.0)
+    connection.forget(number)
     return message
 
 
