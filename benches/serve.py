@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import dimsefast
-from dimsefast import AE, evt
+from dimsefast import AE, DISCARD, evt
 from dimsefast.dataset import encode_dataset
 from pydicom import Dataset
 
@@ -34,10 +33,6 @@ def match() -> Dataset:
     found.SOPInstanceUID = "1.2.826.0.1.3680043.8.498.3"
     found.InstanceNumber = "1"
     return found
-
-
-def drop(_event: Any) -> int:
-    return 0x0000
 
 
 def take(event: Any) -> int:
@@ -75,9 +70,7 @@ def options(kind: str, arguments: list[str]) -> dict[str, Any]:
         case "folder", [folder]:
             return {"store_to": folder}
         case "discard", []:
-            sink = getattr(dimsefast, "DISCARD", None)
-            # Before there was such a sink, the least was a handler that does not look.
-            return {"evt_handlers": [(evt.EVT_C_STORE, drop)]} if sink is None else {"store_to": sink}
+            return {"store_to": DISCARD}
         case "handler", []:
             return {"evt_handlers": [(evt.EVT_C_STORE, take)]}
         case "find", [form]:

@@ -35,6 +35,7 @@ from .presentation import (
 )
 from .sending import StoreResult
 from .sop_class import register_uid
+from .storing import DISCARD, StoreTo, safe_name
 
 __version__ = "0.1.0"
 
@@ -42,6 +43,7 @@ __all__ = [
     "AE",
     "ALL_TRANSFER_SYNTAXES",
     "DEFAULT_TRANSFER_SYNTAXES",
+    "DISCARD",
     "IMPLEMENTATION_UID",
     "IMPLEMENTATION_VERSION",
     "PYNETDICOM_IMPLEMENTATION_UID",
@@ -57,6 +59,7 @@ __all__ = [
     "Matcher",
     "PeerUnreachable",
     "StoreResult",
+    "StoreTo",
     "__version__",
     "_config",
     "build_context",
@@ -65,6 +68,7 @@ __all__ = [
     "evt",
     "query",
     "register_uid",
+    "safe_name",
     "sop_class",
 ]
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import UID
@@ -34,6 +33,7 @@ from .presentation import (
     build_context,
 )
 from .server import AssociationServer
+from .storing import StoreTarget, prepared
 
 if TYPE_CHECKING:
     import ssl
@@ -331,7 +331,7 @@ class ApplicationEntity:
         evt_handlers: Handlers | None = None,
         ae_title: str | None = None,
         contexts: list[PresentationContext] | None = None,
-        store_to: str | Path | None = None,
+        store_to: StoreTarget | None = None,
     ) -> AssociationServer | None:
         """Listens for associations and serves them.
 
@@ -342,12 +342,12 @@ class ApplicationEntity:
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
             ae_title: default the AE's own.
             contexts: default the AE's supported contexts.
-            store_to: a folder in which each received object is written as `<SOP Instance UID>.dcm`, without Python; a
-                handler of EVT_C_STORE, if bound, is told afterwards and gives the status.
+            store_to: a folder in which each received object is written as `<SOP Instance UID>.dcm`, without Python;
+                `DISCARD`; a callable that says where; or one of these in detail: see `StoreTo`. A handler of
+                EVT_C_STORE, if bound, is told afterwards and gives the status.
 
-        Raises ValueError without supported contexts, or for a context that refuses both roles; OSError where the
-        address cannot
-        be bound.
+        Raises ValueError without supported contexts, or for a context that refuses both roles; NotADirectoryError for
+        a `store_to` that is no folder; OSError where the address cannot be bound.
         """
         title = self._ae_title if ae_title is None else validate_ae_title(ae_title, "the AE title")
         chosen = self.supported_contexts if contexts is None else contexts
@@ -358,11 +358,9 @@ class ApplicationEntity:
                 raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
         if ssl_context is not None:
             raise NotImplementedError("TLS is not supported by this version")
-        folder = None if store_to is None else str(Path(store_to).resolve())
-        if folder is not None and not Path(folder).is_dir():
-            raise NotADirectoryError(f"store_to={str(store_to)!r} is not a folder")
+        storing = prepared(store_to)
         refresh_level()
-        server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), folder)
+        server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), storing)
         self._servers.append(server)
         if not block:
             return server
@@ -389,7 +387,7 @@ class ApplicationEntity:
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str | None] | None = None,
         evt_handlers: Handlers | None = None,
-        store_to: str | Path | None = None,
+        store_to: StoreTarget | None = None,
     ) -> Association:
         """Opens an association; always returns one: established, rejected or aborted (an unreachable peer is
         "aborted").
@@ -404,7 +402,7 @@ class ApplicationEntity:
             bind_address: local address to bind.
             tls_args: not supported yet.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
-            store_to: a folder for the objects of C-GET, each written as `<SOP Instance UID>.dcm`.
+            store_to: where the objects of C-GET go, as `start_server` takes it.
 
         Raises TypeError and ValueError for bad arguments, RuntimeError without presentation contexts.
         """
@@ -445,7 +443,7 @@ class ApplicationEntity:
         bind_address: tuple[Any, ...] | None = None,
         tls_args: tuple[ssl.SSLContext, str | None] | None = None,
         evt_handlers: Handlers | None = None,
-        store_to: str | Path | None = None,
+        store_to: StoreTarget | None = None,
     ) -> tuple[Association, OSError | None]:
         host = host_name(addr)
         if isinstance(port, bool) or not isinstance(port, int):
@@ -457,9 +455,10 @@ class ApplicationEntity:
         proposed = self._requested if contexts is None else checked_contexts(contexts, MOST_REQUESTED_CONTEXTS)
         if not proposed:
             raise RuntimeError("an association needs presentation contexts to propose: see add_requested_context()")
-        folder = None if store_to is None else str(Path(store_to).resolve())
+        storing = prepared(store_to)
         handlers = handler_table(evt_handlers)
         association = Association(self, "requestor", handlers)
+        association._storing = storing
         association.acceptor.ae_title = called
         association.requestor.ae_title = self._ae_title
         association.acceptor.address, association.acceptor.port = host, port
@@ -478,7 +477,7 @@ class ApplicationEntity:
                 acse_timeout=core_timeout(self._acse_timeout),
                 network_timeout=core_timeout(self._network_timeout),
                 bind=bind,
-                store_to=folder,
+                store_to=None if storing is None else storing.plan(self),
                 bound=core_bits(handlers),
                 callback=association_callback(association),
             )

@@ -22,6 +22,7 @@ from .service_user import ServiceUser, negotiated_context_from
 if TYPE_CHECKING:
     from .ae import ApplicationEntity
     from .server import AssociationServer
+    from .storing import StoreTo
 
 #: The core's numbering of notices.
 _NOTICES: tuple[EventType, ...] = (
@@ -100,6 +101,8 @@ class Association:
         self.failure: str | None = None
         self._operation = requests.OperationLock()
         self._handler_threads: set[int] = set()
+        #: Where the objects go that the peer sends; None for memory.
+        self._storing: StoreTo | None = None
         self._told: set[str] = set()
         self._tell_lock = threading.Lock()
 

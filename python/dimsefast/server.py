@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import ssl
 
     from .ae import ApplicationEntity
+    from .storing import StoreTo
 
 #: How long `shutdown` waits for handlers that are still running, in seconds.
 SHUTDOWN_LIMIT = 5.0
@@ -36,7 +37,7 @@ class Settings(NamedTuple):
     asynchronous_operations: tuple[int, int]
     implementation_class_uid: str
     implementation_version_name: str | None
-    store_to: str | None
+    store_to: _core.StorePlan | None
     bound: int
 
 
@@ -79,7 +80,7 @@ class AssociationServer:
         ae_title: str,
         contexts: Sequence[PresentationContext],
         handlers: HandlerTable,
-        store_to: str | None,
+        storing: StoreTo | None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self.ae = ae
@@ -87,7 +88,7 @@ class AssociationServer:
         self.contexts = list(contexts)
         self.ssl_context = ssl_context
         self._handlers = handlers
-        self._store_to = store_to
+        self._storing = storing
         self._associations: dict[int, Association] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
@@ -109,10 +110,10 @@ class AssociationServer:
 
     def _settings(self) -> Settings:
         ae = self.ae
-        store_to = self._store_to
-        if store_to is None and _config.STORE_RECV_CHUNKED_DATASET:
-            store_to = ""
         version = ae.implementation_version_name
+        store_to = None if self._storing is None else self._storing.plan(ae)
+        if store_to is None and _config.STORE_RECV_CHUNKED_DATASET:
+            store_to = _core.StorePlan.temporary(str(ae.implementation_class_uid), version or "")
         contexts = [
             (str(cx.abstract_syntax), [str(syntax) for syntax in cx.transfer_syntax], cx.scu_role, cx.scp_role)
             for cx in self.contexts
@@ -148,6 +149,7 @@ class AssociationServer:
             association = self._associations.get(connection.id)
             if association is None:
                 association = Association(self.ae, "acceptor", self._handlers.copy(), server=self)
+                association._storing = self._storing
                 association._attach(connection)
                 self._associations[connection.id] = association
                 if len(self._associations) > 16 + 2 * self.ae.maximum_associations:

@@ -26,7 +26,7 @@ use crate::jobs::{Job, JobKind, Jobs, Notice};
 use crate::listen::Server;
 use crate::message::Message;
 use crate::process;
-use crate::sink::{Sink, StorePlan};
+use crate::sink::{Answer, Object, Sink, StorePlan};
 use crate::transport::Transport;
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
@@ -132,7 +132,7 @@ pub(crate) struct Core {
     pub(crate) association: Association,
     /// What a busy association's driver sleeps at most, so that it sees the idle time begin.
     pub(crate) network_timeout: Option<Duration>,
-    /// Received and not yet understood: the beginning of a PDU.
+    /// Received and not yet understood: the beginning of a PDU, or what came before it was the service's turn.
     pub(crate) unread: Vec<u8>,
     /// How much of the protocol's output has left.
     pub(crate) written: usize,
@@ -175,6 +175,11 @@ pub const BOUND_NEGOTIATION: u32 = 1 << 18;
 pub(crate) struct Incoming {
     pub(crate) message: Message,
     pub(crate) sink: Sink,
+    pub(crate) object: Object,
+    /// Its last fragment has come.
+    pub(crate) whole: bool,
+    /// It is the service's turn: nothing more is taken in until [`Connection::proceed`].
+    pub(crate) waits: bool,
 }
 
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
@@ -347,6 +352,17 @@ impl Connection {
         });
     }
 
+    /// The service had its turn with the message that is coming in. Nothing where the association is over.
+    pub fn proceed(&self, answer: &Answer) {
+        self.with(|core, now| {
+            core.proceed(now, answer);
+            if core.driving.is_none() && !core.waits_for_service() {
+                self.rest(core);
+            }
+        });
+        self.wake_driver();
+    }
+
     /// Takes a finished connection out of its server's list.
     pub(crate) fn leave_server(&self) {
         if let Some(server) = self.server.upgrade()
@@ -420,8 +436,14 @@ impl Core {
         self.transport.is_some() && self.association.output().len() > self.written
     }
 
+    /// Whether the service has its turn.
+    pub(crate) fn waits_for_service(&self) -> bool {
+        self.incoming.as_ref().is_some_and(|incoming| incoming.waits)
+    }
+
     pub(crate) fn wants_input(&self) -> bool {
-        self.jobs.waiting() < WAITING_JOBS
+        !self.waits_for_service()
+            && self.jobs.waiting() < WAITING_JOBS
             && self.responses.len() < WAITING_RESPONSES
             && self.association.output_length() - self.written < UNREAD_OUTPUT
     }

@@ -14,7 +14,7 @@ use crate::connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Core, End, I
 use crate::jobs::{Job, Notice};
 use crate::log::{self, Level};
 use crate::message::Message;
-use crate::sink::{Object, Received, Sink, StorePlan};
+use crate::sink::{Answer, Header, Object, Received, Sink};
 
 /// The size of a read, in bytes. One buffer a thread: idle connections hold none.
 const READ: usize = 256 << 10;
@@ -103,10 +103,10 @@ impl Core {
         Drove::Yielded
     }
 
-    /// Feeds bytes to the protocol; returns how many it took.
+    /// Feeds bytes to the protocol; returns how many it took: not all where the beginning of a PDU must wait for its end, or for the service.
     fn take_in(&mut self, now: Duration, bytes: &[u8]) -> usize {
         let mut at = 0;
-        loop {
+        while !self.waits_for_service() {
             let received = self.association.handle_bytes(now, &bytes[at..]);
             at += received.consumed;
             let idle = received.consumed == 0 && received.fragment.is_none();
@@ -117,9 +117,10 @@ impl Core {
             }
             self.settle(now);
             if idle || self.transport.is_none() {
-                return at;
+                break;
             }
         }
+        at
     }
 
     fn command(&mut self, now: Duration, context_id: u8, command: CommandSet) {
@@ -128,37 +129,67 @@ impl Core {
             self.message(now, message);
             return;
         }
-        let sink = if message.command.command_field() == CommandField::C_STORE_RQ {
-            let command = &message.command;
-            let context = self.association.context(context_id);
-            let object = (
-                command.affected_sop_class_uid(),
-                command.affected_sop_instance_uid(),
-                context.and_then(|context| context.transfer_syntax.clone()),
-            );
-            let trimmed = |uid: &Option<dimsefast_protocol::types::Uid>| {
-                uid.as_ref().map_or_else(Vec::new, |uid| uid.trimmed().to_vec())
-            };
-            Sink::for_object(
-                &self.store,
-                Object {
-                    sop_class: &trimmed(&object.0),
-                    sop_instance: &trimmed(&object.1),
-                    transfer_syntax: &trimmed(&object.2),
-                },
-            )
+        let (sink, object) = if message.command.command_field() == CommandField::C_STORE_RQ {
+            let object = self.object(&message);
+            (Sink::for_object(&self.store, &object), object)
         } else {
-            Sink::Memory(Vec::new())
+            (Sink::memory(), Object::default())
         };
-        self.incoming = Some(Incoming { message, sink });
+        self.incoming = Some(Incoming { message, sink, object, whole: false, waits: false });
+    }
+
+    fn object(&self, message: &Message) -> Object {
+        let context = self.association.context(message.context_id);
+        let object = Object::new(
+            message.command.affected_sop_class_uid().as_ref(),
+            message.command.affected_sop_instance_uid().as_ref(),
+            context.and_then(|context| context.transfer_syntax.as_ref()),
+        );
+        match self.association.request() {
+            Some(request) => object.of_association(&request.calling, &request.called),
+            None => object,
+        }
     }
 
     fn data(&mut self, now: Duration, bytes: &[u8], last: bool) {
         let Some(incoming) = &mut self.incoming else { return };
         incoming.sink.write(bytes);
-        if last && let Some(Incoming { mut message, sink }) = self.incoming.take() {
-            message.data = Some(sink.finish());
+        incoming.whole = last;
+        self.advance(now);
+    }
+
+    /// Hands the incoming message over, where it is whole, or it is the service's turn.
+    fn advance(&mut self, now: Duration) {
+        let Some(incoming) = &mut self.incoming else { return };
+        if let Some(turn) = incoming.sink.turn(incoming.whole) {
+            incoming.waits = true;
+            merge(&mut incoming.message.header, incoming.sink.header());
+            let message = incoming.message.at_turn(turn);
+            self.request(now, message);
+        } else if incoming.whole
+            && let Some(Incoming { mut message, sink, object, .. }) = self.incoming.take()
+        {
+            merge(&mut message.header, sink.header());
+            message.data = Some(sink.finish(&object));
+            if let Some(Received::Failed(error)) = &message.data {
+                let calling = &object.calling;
+                log::record(Level::Error, || format!("an object from {calling} could not be stored: {error}"));
+            }
             self.message(now, message);
+        }
+    }
+
+    /// The service had its turn: the message goes on, and with it what came behind it.
+    pub(crate) fn proceed(&mut self, now: Duration, answer: &Answer) {
+        let Some(incoming) = self.incoming.as_mut().filter(|incoming| incoming.waits) else { return };
+        incoming.waits = false;
+        incoming.sink.answer(answer, &incoming.object);
+        self.advance(now);
+        let mut bytes = std::mem::take(&mut self.unread);
+        let consumed = self.take_in(now, &bytes);
+        if self.transport.is_some() && consumed < bytes.len() {
+            bytes.drain(..consumed);
+            self.unread = bytes;
         }
     }
 
@@ -185,10 +216,15 @@ impl Core {
             // The association may have ended in between; then nobody waits for the answer.
             let _ = self.association.send_command(now, message.context_id, &response);
         } else {
-            self.performing.push((message.command.message_id().unwrap_or(0), message.cancellation()));
-            self.mark_busy(now);
-            self.jobs.push(Job::Request(Box::new(message)));
+            self.request(now, message);
         }
+    }
+
+    /// Hands a request to the service.
+    fn request(&mut self, now: Duration, message: Message) {
+        self.performing.push((message.command.message_id().unwrap_or(0), message.cancellation()));
+        self.mark_busy(now);
+        self.jobs.push(Job::Request(Box::new(message)));
     }
 
     /// The status of a request that needs no Python.
@@ -198,14 +234,18 @@ impl Core {
             let context = self.association.context(message.context_id)?;
             return (context.abstract_syntax.trimmed() == b"1.2.840.10008.1.1").then_some(Status::SUCCESS);
         }
-        if field == CommandField::C_STORE_RQ && matches!(self.store, StorePlan::Folder(..)) {
-            return match message.data {
+        if field == CommandField::C_STORE_RQ {
+            return match &message.data {
                 // A700H: out of resources
                 Some(Received::Failed(_)) => Some(Status(0xA700)),
-                _ if self.bound & BOUND_STORE != 0 => None,
-                Some(_) => Some(Status::SUCCESS),
+                Some(Received::Refused(status)) => Some(Status(*status)),
+                _ if !self.store.keeps_objects() => None,
                 // C000H: cannot understand; there was no dataset
                 None => Some(Status(0xC000)),
+                _ if self.bound & BOUND_STORE != 0 => None,
+                Some(Received::File { temporary: false, .. } | Received::Passed(_)) => Some(Status::SUCCESS),
+                // Where it went was the service's answer: it is the service's to say more.
+                Some(_) => None,
             };
         }
         None
@@ -355,6 +395,12 @@ impl Core {
         self.association.handle_transport_closed(now);
         self.settle(now);
     }
+}
+
+/// Adds what came later; of two values the later one stays.
+fn merge(header: &mut Header, later: Header) {
+    header.retain(|(keyword, _)| !later.iter().any(|(other, _)| other == keyword));
+    header.extend(later);
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Two cores joined in memory: no sockets, no threads, a narrow pipe.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use dimsefast_identifier::Tag;
 use dimsefast_protocol::association::{Association, Config};
 use dimsefast_protocol::command::{self, Priority, Status};
 use dimsefast_protocol::limits::Limits;
@@ -9,9 +11,10 @@ use dimsefast_protocol::negotiation::negotiate_as_acceptor;
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, UserInformation};
 use dimsefast_protocol::types::{AeTitle, Uid};
 
-use crate::connection::{BOUND_NEGOTIATION, Core, End};
-use crate::jobs::Job;
-use crate::sink::{FileIdentity, Received, StorePlan};
+use crate::connection::{BOUND_NEGOTIATION, BOUND_STORE, Core, End};
+use crate::jobs::{Job, JobKind};
+use crate::message::Message;
+use crate::sink::{Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Received, StorePlan, Turn};
 use crate::transport::MemoryTransport;
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -95,12 +98,13 @@ impl Pair {
         pair
     }
 
-    /// Lets both sides drive until nothing moves any more.
+    /// Lets both sides drive until nothing moves any more, or it is the service's turn.
     fn run(&mut self) {
         for _ in 0..100_000 {
             self.requestor.drive(NOW, true);
             self.acceptor.drive(NOW, true);
-            if !self.requestor.has_output() && !self.acceptor.has_output() {
+            let taken = !self.requestor.has_output() || self.acceptor.waits_for_service();
+            if taken && !self.acceptor.has_output() {
                 self.requestor.drive(NOW, true);
                 self.acceptor.drive(NOW, true);
                 return;
@@ -111,8 +115,14 @@ impl Pair {
 
     /// Sends a C-STORE with this dataset; the status that comes back.
     fn store(&mut self, instance: &str, dataset: &[u8]) -> Status {
-        let command = command::c_store_rq(1, &CT.into(), &Uid::from(instance), Priority::MEDIUM, None);
-        self.requestor.invoked.push(1);
+        self.send_store(1, instance, dataset);
+        let response = self.requestor.responses.pop_front().expect("an answer");
+        response.command.status().unwrap()
+    }
+
+    fn send_store(&mut self, id: u16, instance: &str, dataset: &[u8]) {
+        let command = command::c_store_rq(id, &CT.into(), &Uid::from(instance), Priority::MEDIUM, None);
+        self.requestor.invoked.push(id);
         self.requestor.association.send_command(NOW, 3, &command).unwrap();
         for (piece, last) in dimsefast_protocol::fragment::fragments(dataset, 1000) {
             self.requestor.association.send_data(NOW).unwrap();
@@ -122,9 +132,44 @@ impl Pair {
             output.extend_from_slice(piece);
         }
         self.run();
-        let response = self.requestor.responses.pop_front().expect("an answer");
-        response.command.status().unwrap()
     }
+
+    /// The request that the acceptor's service would be given now, counted as done.
+    fn job(&mut self) -> Option<Box<Message>> {
+        let job = self.acceptor.jobs.start()?;
+        self.acceptor.jobs.done(JobKind::Request);
+        let Job::Request(message) = job else { panic!("{job:?}") };
+        Some(message)
+    }
+
+    /// The service answers its turn.
+    fn proceed(&mut self, answer: &Answer) {
+        self.acceptor.proceed(NOW, answer);
+        self.run();
+    }
+
+    fn status(&mut self) -> Option<Status> {
+        self.requestor.responses.pop_front()?.command.status()
+    }
+}
+
+fn into(folder: &std::path::Path) -> StorePlan {
+    let identity = FileIdentity { class_uid: "2.25.1".into(), version: "T".into() };
+    StorePlan::Folder(Arc::new(FolderPlan::flat(folder.into(), identity)))
+}
+
+/// Patient ID, then what a header has none of; implicit VR.
+fn dataset_of(patient: &str) -> Vec<u8> {
+    let mut bytes = b"\x10\x00\x20\x00".to_vec();
+    bytes.extend((patient.len() as u32).to_le_bytes());
+    bytes.extend(patient.bytes());
+    bytes.extend(b"\xE0\x7F\x10\x00\x00\x40\x00\x00");
+    bytes.extend((0..0x4000_u32).map(|at| (at % 251) as u8));
+    bytes
+}
+
+fn patient() -> Attributes {
+    Attributes::new(vec![("PatientID".into(), Tag(0x0010_0020))])
 }
 
 #[test]
@@ -141,14 +186,109 @@ fn an_echo_is_answered_where_it_was_read() {
 #[test]
 fn an_object_goes_into_its_folder_without_a_job() {
     let folder = tempfile::tempdir().unwrap();
-    let identity = FileIdentity { class_uid: "2.25.1".into(), version: "T".into() };
-    let mut pair = Pair::established(StorePlan::Folder(folder.path().into(), identity));
+    let mut pair = Pair::established(into(folder.path()));
     let dataset: Vec<u8> = (0..10_000_u32).map(|n| (n % 251) as u8).collect();
     assert_eq!(pair.store("1.2.3", &dataset), Status::SUCCESS);
     assert!(std::fs::read(folder.path().join("1.2.3.dcm")).unwrap().ends_with(&dataset));
     assert!(pair.acceptor.jobs.is_idle());
     assert_eq!(pair.store("../../etc/passwd", &dataset), Status::SUCCESS);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "what is no UID never leaves the folder");
+}
+
+#[test]
+fn an_object_that_is_discarded_is_counted_and_its_attributes_are_told() {
+    let mut pair = Pair::established(StorePlan::Discard(patient()));
+    assert_eq!(pair.store("1.2", &dataset_of("1CT1")), Status::SUCCESS);
+    assert!(pair.acceptor.jobs.is_idle());
+    pair.acceptor.bound |= BOUND_STORE;
+    pair.send_store(2, "1.2", &dataset_of("1CT1"));
+    let message = pair.job().unwrap();
+    assert!(matches!(message.data, Some(Received::Passed(length)) if length == dataset_of("1CT1").len() as u64));
+    assert_eq!(message.header, [("PatientID".to_owned(), "1CT1".to_owned())]);
+}
+
+#[test]
+fn a_status_of_the_sink_is_answered_and_the_connection_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let identity = FileIdentity { class_uid: "2.25.1".into(), version: "T".into() };
+    let flat = FolderPlan::flat(folder.path().into(), identity);
+    let refuse = FolderPlan { duplicates: Duplicates::Refuse, ..flat };
+    let mut pair = Pair::established(StorePlan::Folder(Arc::new(refuse)));
+    assert_eq!(pair.store("1.2", &dataset_of("A1")), Status::SUCCESS);
+    assert_eq!(pair.store("1.2", &dataset_of("A2")), Status(0x0111));
+    assert_eq!(pair.store("1.2", &dataset_of("A1")), Status::SUCCESS);
+    drop(folder);
+    assert_eq!(pair.store("1.3", &dataset_of("A1")), Status(0xA700));
+}
+
+#[test]
+fn the_service_decides_before_the_rest_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = dataset_of("1CT1");
+    let mut pair = Pair::established(StorePlan::Ask(patient()));
+    pair.send_store(1, "1.2", &dataset);
+    let message = pair.job().unwrap();
+    assert!(matches!(message.turn, Some(Turn::Decide)));
+    assert_eq!(message.header, [("PatientID".to_owned(), "1CT1".to_owned())]);
+    assert!(pair.acceptor.jobs.is_idle() && !pair.acceptor.wants_input());
+    assert!(pair.requestor.has_output(), "the peer waits with what it could not send");
+    pair.proceed(&Answer::Into(into(folder.path())));
+    assert_eq!(pair.status(), Some(Status::SUCCESS));
+    assert!(std::fs::read(folder.path().join("1.2.dcm")).unwrap().ends_with(&dataset));
+
+    pair.send_store(2, "1.3", &dataset);
+    pair.job().unwrap();
+    pair.proceed(&Answer::Refuse(0x0124));
+    assert_eq!(pair.status(), Some(Status(0x0124)));
+
+    pair.send_store(3, "1.4", &dataset);
+    pair.job().unwrap();
+    pair.proceed(&Answer::Into(StorePlan::Memory));
+    let message = pair.job().unwrap();
+    assert!(message.turn.is_none());
+    assert!(matches!(&message.data, Some(Received::Memory(bytes)) if *bytes == dataset));
+    assert_eq!(message.header.len(), 1);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn several_objects_in_one_read_have_a_decision_each() {
+    let mut pair = Pair::established(StorePlan::Ask(patient()));
+    // More than an object fits into the pipe: they are read together.
+    let (near, far) = MemoryTransport::pair(1 << 20);
+    pair.requestor.transport = Some(Box::new(near));
+    pair.acceptor.transport = Some(Box::new(far));
+    for (id, patient) in [(1, "A1"), (2, "A2"), (3, "A3")] {
+        pair.send_store(id, "1.2", &dataset_of(patient));
+    }
+    for (at, patient) in ["A1", "A2", "A3"].iter().enumerate() {
+        let message = pair.job().unwrap();
+        assert_eq!(message.header[0].1, *patient);
+        assert!(pair.job().is_none());
+        pair.proceed(&Answer::Refuse(0xA700 + at as u16));
+        assert_eq!(pair.status(), Some(Status(0xA700 + at as u16)));
+    }
+}
+
+#[test]
+fn an_abort_takes_the_turn_and_the_file_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pair = Pair::established(StorePlan::Ask(patient()));
+    pair.send_store(1, "1.2", &dataset_of("A1"));
+    pair.job().unwrap();
+    pair.acceptor.association.abort(NOW);
+    pair.run();
+    pair.proceed(&Answer::Into(into(folder.path())));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+
+    let mut pair = Pair::established(into(folder.path()));
+    let command = command::c_store_rq(1, &CT.into(), &"1.2".into(), Priority::MEDIUM, None);
+    pair.requestor.association.send_command(NOW, 3, &command).unwrap();
+    pair.run();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    pair.requestor.association.abort(NOW);
+    pair.run();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]
@@ -181,8 +321,7 @@ fn a_response_that_nobody_waits_for_is_dropped_and_counted() {
 #[test]
 fn an_idle_connection_holds_no_buffer() {
     let folder = tempfile::tempdir().unwrap();
-    let identity = FileIdentity { class_uid: "2.25.1".into(), version: "T".into() };
-    let mut pair = Pair::established(StorePlan::Folder(folder.path().into(), identity));
+    let mut pair = Pair::established(into(folder.path()));
     pair.store("1.2.3", &vec![1; 300_000]);
     for core in [&mut pair.requestor, &mut pair.acceptor] {
         assert_eq!(core.unread.capacity(), 0);

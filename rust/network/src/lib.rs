@@ -32,5 +32,8 @@ pub use listen::Server;
 pub use message::{Message, Payload};
 pub use operation::{Patience, Reply, WaitError};
 pub use send::Outgoing;
-pub use sink::{FileIdentity, Received, StorePlan};
+pub use sink::{
+    Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Header, Layout, LayoutError, Received, StorePlan, Turn,
+    Writer, check_attribute, remove_leftovers, safe_uid, safe_value,
+};
 pub use source::Source;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dimsefast_protocol::command::CommandSet;
 
-use crate::sink::Received;
+use crate::sink::{Header, Received, Turn};
 use crate::source::Source;
 
 /// A received message.
@@ -17,13 +17,30 @@ pub struct Message {
     pub command: CommandSet,
     /// Its dataset, where it has one.
     pub data: Option<Received>,
+    /// Attributes of the dataset of a C-STORE that were asked for.
+    pub header: Header,
+    /// The message is not whole yet: what the service does first, and then answers with
+    /// [`Connection::proceed`](crate::Connection::proceed).
+    pub turn: Option<Turn>,
     cancelled: Arc<AtomicBool>,
 }
 
 impl Message {
     /// A message that nobody has cancelled.
     pub fn new(context_id: u8, command: CommandSet, data: Option<Received>) -> Self {
-        Self { context_id, command, data, cancelled: Arc::default() }
+        Self { context_id, command, data, header: Header::new(), turn: None, cancelled: Arc::default() }
+    }
+
+    /// The same message for the service's turn, while its dataset is coming in.
+    pub(crate) fn at_turn(&self, turn: Turn) -> Self {
+        Self {
+            context_id: self.context_id,
+            command: self.command.clone(),
+            data: None,
+            header: self.header.clone(),
+            turn: Some(turn),
+            cancelled: self.cancelled.clone(),
+        }
     }
 
     /// Whether a C-CANCEL for it has come, or its association is over.

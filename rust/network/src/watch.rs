@@ -163,7 +163,10 @@ fn attend(connection: &Arc<Connection>) {
             return;
         }
         core.drive(connection.now(), false);
-        connection.rest(&mut core);
+        // What waits for the service is not read: the socket would be ready all the time.
+        if !core.waits_for_service() {
+            connection.rest(&mut core);
+        }
         let jobs = core.start_jobs();
         connection.tell(core);
         jobs

@@ -9,7 +9,7 @@ use dimsefast_network::protocol::pdu::{
     AssociateRq, AsyncOps, ProposedContext, Role, SopCommonExtended, SopExtended, UserIdentity, UserInformation,
 };
 use dimsefast_network::protocol::types::{AeTitle, Uid};
-use dimsefast_network::{self as network, FileIdentity, Request, StorePlan, WaitError};
+use dimsefast_network::{self as network, Request, WaitError};
 use pyo3::exceptions::{PyConnectionError, PyTimeoutError, PyValueError};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -17,6 +17,7 @@ use pyo3::types::{PyAny, PyList, PyString, PyTuple};
 
 use crate::connection::Connection;
 use crate::pool::PythonService;
+use crate::storing::{self, StorePlan};
 use crate::wait::{seconds, waiting};
 
 /// (context ID, abstract syntax, transfer syntaxes)
@@ -28,16 +29,6 @@ pub(crate) fn ae_title(value: &str) -> PyResult<AeTitle> {
 
 pub(crate) fn uid(value: &str) -> Uid {
     Uid::from(value)
-}
-
-/// Where received objects go: `None` for memory, `""` for a temporary file each, else a folder.
-pub(crate) fn store_plan(store_to: Option<String>, class_uid: &str, version: Option<&str>) -> StorePlan {
-    let identity = || FileIdentity { class_uid: class_uid.to_owned(), version: version.unwrap_or_default().to_owned() };
-    match store_to.as_deref() {
-        None => StorePlan::Memory,
-        Some("") => StorePlan::Temporary(identity()),
-        Some(folder) => StorePlan::Folder(folder.into(), identity()),
-    }
 }
 
 /// Tuples as `dimsefast.negotiation` makes them.
@@ -166,14 +157,12 @@ pub(crate) fn connect(
     acse_timeout: Option<f64>,
     network_timeout: Option<f64>,
     bind: Option<(String, u16)>,
-    store_to: Option<String>,
+    store_to: Option<Py<StorePlan>>,
     bound: u32,
     callback: Py<PyAny>,
 ) -> PyResult<Connection> {
     let mut user = user_information(&items)?;
     user.max_length = Some(max_pdu);
-    let class_uid = user.implementation_class_uid.as_ref().map_or_else(String::new, Uid::to_string_lossy);
-    let version = user.implementation_version.as_ref().map(|version| String::from_utf8_lossy(version).into_owned());
     let network_timeout = seconds(network_timeout)?;
     let bind = bind
         .map(|(host, port)| -> PyResult<SocketAddr> {
@@ -202,7 +191,7 @@ pub(crate) fn connect(
             contexts: proposed(&contexts)?,
             user,
         },
-        store: store_plan(store_to, &class_uid, version.as_deref()),
+        store: storing::plan(store_to.as_ref()),
         bound,
     };
     let service = Arc::new(PythonService { callback: Arc::new(callback) });

@@ -19,6 +19,7 @@ use crate::associate::{ae_title, uid};
 use crate::message::{Message, file_error};
 use crate::negotiation::Negotiation;
 use crate::pool::describe;
+use crate::storing::{self, StorePlan};
 use crate::wait::{seconds, waiting};
 
 /// One association on one transport connection.
@@ -151,6 +152,22 @@ impl Connection {
     fn request_done(&self, py: Python<'_>) -> PyResult<()> {
         let connection = self.live()?;
         py.detach(|| connection.finish_job(network::JobKind::Request));
+        Ok(())
+    }
+
+    /// Goes on with the object whose turn is over (see `Message.turn`): into `plan`, refused with `status`, or written piece by piece to
+    /// `writer`; with none of them, a piece has been written.
+    #[pyo3(signature = (plan=None, status=None, writer=None))]
+    fn proceed(
+        &self,
+        py: Python<'_>,
+        plan: Option<Py<StorePlan>>,
+        status: Option<u16>,
+        writer: Option<Py<PyAny>>,
+    ) -> PyResult<()> {
+        let connection = self.live()?;
+        let answer = storing::answer(plan.as_ref(), status, writer);
+        py.detach(|| connection.proceed(&answer));
         Ok(())
     }
 

@@ -10,6 +10,7 @@ mod negotiation;
 mod pool;
 mod query;
 mod server;
+mod storing;
 mod wait;
 
 use std::time::Duration;
@@ -55,6 +56,8 @@ mod _core {
     use super::query::Query;
     #[pymodule_export]
     use super::server::Server;
+    #[pymodule_export]
+    use super::storing::{Layout, StorePlan, remove_leftovers, safe_name};
     #[pymodule_export]
     use super::{forget_parent, stop};
 }

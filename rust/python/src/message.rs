@@ -1,12 +1,13 @@
 //! A received DIMSE message, and what the file meta group of a DICOM file says.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::ptr;
 
 use dimsefast_identifier::Tag;
 use dimsefast_network::protocol::types::Uid;
-use dimsefast_network::{self as network, Received, part10};
+use dimsefast_network::{self as network, Received, Turn, part10};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -111,6 +112,34 @@ impl Message {
         }
     }
 
+    /// The length of the dataset in bytes, kept or not; 0 where the message has none.
+    #[getter]
+    fn dataset_length(&self) -> u64 {
+        self.inner.data.as_ref().map_or(0, Received::len)
+    }
+
+    /// Attributes of the dataset that were asked for, as far as they are there: keyword and text.
+    #[getter]
+    fn header(&self) -> HashMap<String, String> {
+        self.inner.header.iter().cloned().collect()
+    }
+
+    /// What is to be done before the rest of the dataset is read: "decide", "write", or None for a whole message.
+    #[getter]
+    fn turn(&self) -> Option<&'static str> {
+        self.inner.turn.as_ref().map(|turn| match turn {
+            Turn::Decide => "decide",
+            Turn::Write { .. } => "write",
+        })
+    }
+
+    /// What to write: (the writer that was given, the next piece of the dataset, whether it is the last one).
+    fn piece<'py>(&self, py: Python<'py>) -> Option<(Py<PyAny>, Bound<'py, PyBytes>, bool)> {
+        let Some(Turn::Write { writer, bytes, last }) = &self.inner.turn else { return None };
+        let writer = writer.downcast_ref::<Py<PyAny>>()?;
+        Some((writer.clone_ref(py), PyBytes::new(py, bytes), *last))
+    }
+
     /// Whether a C-CANCEL for it has come, or its association is over.
     #[getter]
     fn is_cancelled(&self) -> bool {
@@ -124,6 +153,9 @@ impl Message {
 
 /// `head` and the dataset behind it, which is copied once.
 fn joined<'py>(py: Python<'py>, head: &[u8], data: &Received) -> PyResult<Bound<'py, PyBytes>> {
+    if matches!(data, Received::Passed(_)) {
+        return Err(PyValueError::new_err("the dataset was not kept: store_to says so"));
+    }
     let Received::Memory(body) = data else {
         let length = usize::try_from(data.len())?;
         return PyBytes::new_with(py, head.len() + length, |buffer| {

@@ -9,9 +9,10 @@ use dimsefast_network::{self as network, AcceptorConfig, process};
 use pyo3::exceptions::{PyOSError, PyRuntimeError};
 use pyo3::prelude::*;
 
-use crate::associate::{ae_title, store_plan, uid};
+use crate::associate::{ae_title, uid};
 use crate::connection::Connection;
 use crate::pool::PythonService;
+use crate::storing::{self, StorePlan};
 use crate::wait::seconds;
 
 /// (abstract syntax, transfer syntaxes, SCU role, SCP role)
@@ -33,7 +34,7 @@ pub(crate) struct Settings {
     asynchronous_operations: (u16, u16),
     implementation_class_uid: String,
     implementation_version_name: Option<String>,
-    store_to: Option<String>,
+    store_to: Option<Py<StorePlan>>,
     bound: u32,
 }
 
@@ -62,11 +63,7 @@ impl Settings {
             network_timeout: seconds(self.network_timeout)?,
             async_ops: self.asynchronous_operations,
             implementation_uid: uid(&self.implementation_class_uid),
-            store: store_plan(
-                self.store_to,
-                &self.implementation_class_uid,
-                self.implementation_version_name.as_deref(),
-            ),
+            store: storing::plan(self.store_to.as_ref()),
             implementation_version: self.implementation_version_name.map(String::into_bytes),
             bound: self.bound,
         })

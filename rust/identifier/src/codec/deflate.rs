@@ -40,6 +40,49 @@ pub fn inflate(bytes: &[u8]) -> Result<Vec<u8>, CodecError> {
     }
 }
 
+/// Inflates the beginning of a dataset as its bytes pass, in pieces of any size and constant memory.
+#[derive(Debug)]
+pub struct Inflater {
+    inner: Decompress,
+}
+
+impl Default for Inflater {
+    fn default() -> Self {
+        Self { inner: Decompress::new(false) }
+    }
+}
+
+impl Inflater {
+    /// How much is inflated at a time, in bytes.
+    const PIECE: usize = 16 << 10;
+
+    /// Takes the next piece, and gives what it becomes to `take`, which says whether it wants more. False where it does not, or the stream is
+    /// at its end.
+    ///
+    /// # Errors
+    /// Where it is no deflate stream.
+    pub fn feed(&mut self, bytes: &[u8], take: &mut dyn FnMut(&[u8]) -> bool) -> Result<bool, CodecError> {
+        let mut out = vec![0; Self::PIECE];
+        let mut at = 0;
+        loop {
+            let (before_in, before_out) = (self.inner.total_in(), self.inner.total_out());
+            let status = self
+                .inner
+                .decompress(&bytes[at..], &mut out, FlushDecompress::None)
+                .map_err(|_| CodecError::new(at, None, "it is no deflated dataset"))?;
+            // Both are bounded by the buffers.
+            at += (self.inner.total_in() - before_in) as usize;
+            let length = (self.inner.total_out() - before_out) as usize;
+            if length > 0 && !take(&out[..length]) || status == Status::StreamEnd {
+                return Ok(false);
+            }
+            if at == bytes.len() && length < out.len() {
+                return Ok(true);
+            }
+        }
+    }
+}
+
 /// Deflates a dataset; padded to an even length.
 pub fn deflate(bytes: &[u8]) -> Vec<u8> {
     let mut deflater = Compress::new(Compression::default(), false);
@@ -68,6 +111,35 @@ mod tests {
             assert_eq!(deflated.len() % 2, 0);
             assert_eq!(inflate(&deflated).unwrap(), bytes);
         }
+    }
+
+    #[test]
+    fn pieces_of_any_size_are_inflated_until_nobody_wants_more() {
+        let bytes: Vec<u8> = (0..200_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let deflated = deflate(&bytes);
+        for piece in [1, 1000, deflated.len()] {
+            let (mut inflater, mut out) = (Inflater::default(), Vec::new());
+            let more = deflated.chunks(piece).all(|piece| {
+                inflater
+                    .feed(piece, &mut |inflated| {
+                        out.extend_from_slice(inflated);
+                        true
+                    })
+                    .unwrap()
+            });
+            assert!(!more && out == bytes);
+            let (mut inflater, mut taken) = (Inflater::default(), 0);
+            let more = deflated.chunks(piece).all(|piece| {
+                inflater
+                    .feed(piece, &mut |inflated| {
+                        taken += inflated.len();
+                        taken < 1000
+                    })
+                    .unwrap()
+            });
+            assert!(!more && taken < 1000 + Inflater::PIECE);
+        }
+        assert!(Inflater::default().feed(&[0xFF; 40], &mut |_| true).is_err());
     }
 
     #[test]

@@ -1,0 +1,485 @@
+//! Where the dataset of a message goes while it comes in.
+//!
+//! A [`Sink`] takes the pieces of one dataset as they are read, and becomes a [`Received`]. What the service must see before the rest can go
+//! on (the question where it belongs, the pieces for a writer of the service's own) is a [`Turn`]: the connection stops reading until it is
+//! [answered](Answer).
+
+mod file;
+mod header;
+mod layout;
+mod leftovers;
+mod name;
+
+use std::any::Any;
+use std::fmt;
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dimsefast_protocol::types::{AeTitle, Uid};
+
+pub use file::{Duplicates, FileIdentity, FolderPlan};
+pub use header::{Attributes, Header};
+pub use layout::{Layout, LayoutError, check_attribute};
+pub use leftovers::remove_leftovers;
+pub use name::{safe_uid, safe_value};
+
+use file::FileSink;
+use header::HeaderReader;
+
+/// A memory sink moves to a temporary file above this many bytes.
+pub(crate) const SPILL_LIMIT: usize = 64 << 20;
+
+/// What comes before the service is asked where an object belongs is kept up to this many bytes: then it is asked with what there is.
+const QUESTION_LIMIT: usize = 1 << 20;
+
+/// How much a writer of the service gets at a time, in bytes; at the end of the dataset less.
+const WRITER_PIECE: usize = 1 << 20;
+
+/// Where received composite objects (C-STORE) go. Every other dataset goes to memory.
+#[derive(Debug, Clone)]
+pub enum StorePlan {
+    /// Into memory, above 64 MiB into a temporary file.
+    Memory,
+    /// Into a temporary DICOM file that lives as long as its message.
+    Temporary(FileIdentity),
+    /// Into a folder, under a temporary name until it is whole.
+    Folder(Arc<FolderPlan>),
+    /// Nowhere: it is counted, and the attributes told.
+    Discard(Attributes),
+    /// Where the service says, once these attributes have come.
+    Ask(Attributes),
+}
+
+impl StorePlan {
+    /// Whether an object is settled without the service, if that does not want to be told.
+    pub(crate) fn keeps_objects(&self) -> bool {
+        !matches!(self, Self::Memory | Self::Temporary(_))
+    }
+}
+
+/// The object that is received.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Object {
+    /// SOP Class UID, padding removed.
+    pub(crate) sop_class: Vec<u8>,
+    /// SOP Instance UID as the peer sent it, padding removed; not trusted.
+    pub(crate) sop_instance: Vec<u8>,
+    /// Transfer syntax of the presentation context.
+    pub(crate) transfer_syntax: Vec<u8>,
+    /// AE titles of the association; not trusted.
+    pub(crate) calling: String,
+    pub(crate) called: String,
+}
+
+impl Object {
+    pub(crate) fn new(class: Option<&Uid>, instance: Option<&Uid>, syntax: Option<&Uid>) -> Self {
+        let trimmed = |uid: Option<&Uid>| uid.map_or_else(Vec::new, |uid| uid.trimmed().to_vec());
+        Self {
+            sop_class: trimmed(class),
+            sop_instance: trimmed(instance),
+            transfer_syntax: trimmed(syntax),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn of_association(mut self, calling: &AeTitle, called: &AeTitle) -> Self {
+        self.calling = calling.to_string_lossy();
+        self.called = called.to_string_lossy();
+        self
+    }
+}
+
+/// A received dataset.
+#[derive(Debug)]
+pub enum Received {
+    /// Its encoded bytes.
+    Memory(Vec<u8>),
+    /// In a file, from `offset` bytes on.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Where the dataset begins in it.
+        offset: u64,
+        /// Its length in bytes.
+        length: u64,
+        /// Removed when this value is dropped.
+        temporary: bool,
+    },
+    /// Dropped, or given to a writer of the service: its length in bytes.
+    Passed(u64),
+    /// It could not be kept; the rest was read and dropped.
+    Failed(io::Error),
+    /// It was refused with this status; the rest was read and dropped.
+    Refused(u16),
+}
+
+impl Received {
+    /// Copies the encoded dataset into a buffer of its length.
+    ///
+    /// # Errors
+    /// What the file system says, or why it could not be kept in the first place.
+    pub fn copy_to(&self, buffer: &mut [u8]) -> io::Result<()> {
+        match self {
+            Self::Memory(bytes) => {
+                buffer.copy_from_slice(bytes);
+                Ok(())
+            }
+            Self::File { path, offset, .. } => {
+                std::os::unix::fs::FileExt::read_exact_at(&File::open(path)?, buffer, *offset)
+            }
+            Self::Passed(_) | Self::Refused(_) => Err(io::Error::other("the dataset was not kept")),
+            Self::Failed(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        }
+    }
+
+    /// Its length in bytes.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Memory(bytes) => bytes.len() as u64,
+            Self::File { length, .. } | Self::Passed(length) => *length,
+            Self::Failed(_) | Self::Refused(_) => 0,
+        }
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Drop for Received {
+    fn drop(&mut self) {
+        if let Self::File { path, temporary: true, .. } = self {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+/// What the service writes to. The core only keeps it, as long as the dataset comes in.
+pub type Writer = Arc<dyn Any + Send + Sync>;
+
+/// What the service does before a dataset goes on.
+pub enum Turn {
+    /// Say where it belongs.
+    Decide,
+    /// Write the next piece.
+    Write {
+        /// Where to.
+        writer: Writer,
+        /// The piece.
+        bytes: Vec<u8>,
+        /// Whether the dataset ends with it.
+        last: bool,
+    },
+}
+
+impl fmt::Debug for Turn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Decide => f.write_str("Decide"),
+            Self::Write { bytes, last, .. } => write!(f, "Write {{ {} bytes, last: {last} }}", bytes.len()),
+        }
+    }
+}
+
+/// What the service says when it had its turn.
+#[derive(Clone)]
+pub enum Answer {
+    /// It goes there. [`StorePlan::Ask`] counts as memory.
+    Into(StorePlan),
+    /// The service writes it itself, to this.
+    Write(Writer),
+    /// It has written its piece.
+    Written,
+    /// The rest is dropped, and this status answered.
+    Refuse(u16),
+}
+
+/// A dataset that is coming in.
+pub(crate) struct Sink {
+    target: Target,
+    attributes: Attributes,
+    header: Option<HeaderReader>,
+}
+
+enum Target {
+    Memory(Vec<u8>),
+    File(FileSink),
+    Discard(u64),
+    /// What came before the service says where it goes.
+    Asking(Vec<u8>),
+    Writer(Written),
+    Failed(io::Error),
+    Refused(u16),
+}
+
+/// What the service writes.
+struct Written {
+    writer: Writer,
+    /// Not yet given to it.
+    held: Vec<u8>,
+    /// In all.
+    length: u64,
+    /// It has been given the last piece.
+    ended: bool,
+}
+
+impl Written {
+    fn turn(&mut self, whole: bool) -> Option<Turn> {
+        if self.ended || !whole && self.held.len() < WRITER_PIECE {
+            return None;
+        }
+        self.ended = whole;
+        Some(Turn::Write { writer: self.writer.clone(), bytes: std::mem::take(&mut self.held), last: whole })
+    }
+}
+
+impl Sink {
+    /// A sink for anything but an object.
+    pub(crate) fn memory() -> Self {
+        Self { target: Target::Memory(Vec::new()), attributes: Attributes::default(), header: None }
+    }
+
+    /// A sink for a received object.
+    pub(crate) fn for_object(plan: &StorePlan, object: &Object) -> Self {
+        let (target, attributes, layout) = match plan {
+            StorePlan::Memory => return Self::memory(),
+            StorePlan::Discard(attributes) => (Ok(Target::Discard(0)), attributes.clone(), None),
+            StorePlan::Ask(attributes) => (Ok(Target::Asking(Vec::new())), attributes.clone(), None),
+            StorePlan::Temporary(identity) => {
+                let file = FileSink::temporary(Some((object, identity)));
+                (file.map(Target::File), Attributes::default(), None)
+            }
+            StorePlan::Folder(plan) => {
+                let file = FileSink::in_folder(plan, object);
+                (file.map(Target::File), plan.attributes.clone(), Some(&plan.layout))
+            }
+        };
+        let wanted = attributes.tags().chain(layout.into_iter().flat_map(|layout| layout.tags().iter().copied()));
+        let header = HeaderReader::new(&object.transfer_syntax, wanted);
+        Self { target: target.unwrap_or_else(Target::Failed), attributes, header }
+    }
+
+    /// Takes the next piece. Failures are kept until [`finish`](Self::finish): the peer sends the rest anyway.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        if let Some(header) = &mut self.header {
+            header.feed(bytes);
+        }
+        let result = match &mut self.target {
+            Target::Memory(held) if held.len() + bytes.len() <= SPILL_LIMIT => {
+                held.extend_from_slice(bytes);
+                return;
+            }
+            Target::Memory(held) => FileSink::temporary(None).and_then(|mut file| {
+                file.write(held)?;
+                file.write(bytes)?;
+                Ok(Some(file))
+            }),
+            Target::File(file) => file.write(bytes).map(|()| None),
+            Target::Discard(length) => {
+                *length += bytes.len() as u64;
+                return;
+            }
+            Target::Writer(written) => {
+                written.length += bytes.len() as u64;
+                written.held.extend_from_slice(bytes);
+                return;
+            }
+            Target::Asking(held) => {
+                held.extend_from_slice(bytes);
+                return;
+            }
+            Target::Failed(_) | Target::Refused(_) => return,
+        };
+        match result {
+            Ok(Some(file)) => self.target = Target::File(file),
+            Ok(None) => {}
+            Err(error) => self.target = Target::Failed(error),
+        }
+    }
+
+    /// Whether it is the service's turn; `whole` where nothing more comes. Until it is [answered](Self::answer), nothing more must be
+    /// written.
+    pub(crate) fn turn(&mut self, whole: bool) -> Option<Turn> {
+        match &mut self.target {
+            Target::Asking(held) => {
+                let has_come = self.header.as_ref().is_none_or(HeaderReader::is_done);
+                (whole || has_come || held.len() >= QUESTION_LIMIT).then_some(Turn::Decide)
+            }
+            Target::Writer(written) => written.turn(whole),
+            _ => None,
+        }
+    }
+
+    /// The service had its turn.
+    pub(crate) fn answer(&mut self, answer: &Answer, object: &Object) {
+        let held = match &mut self.target {
+            Target::Asking(held) => std::mem::take(held),
+            Target::Writer(..) => {
+                if let Answer::Refuse(status) = answer {
+                    self.target = Target::Refused(*status);
+                }
+                return;
+            }
+            _ => return,
+        };
+        match answer {
+            Answer::Into(StorePlan::Memory | StorePlan::Ask(_)) => {
+                *self = Self { target: Target::Memory(held), ..Self::memory() };
+            }
+            Answer::Into(plan) => {
+                *self = Self::for_object(plan, object);
+                self.write(&held);
+            }
+            Answer::Write(writer) => {
+                let length = held.len() as u64;
+                self.target = Target::Writer(Written { writer: writer.clone(), held, length, ended: false });
+            }
+            // No answer to the question: as if it had said nothing special.
+            Answer::Written => self.target = Target::Memory(held),
+            Answer::Refuse(status) => self.target = Target::Refused(*status),
+        }
+    }
+
+    /// The attributes that were asked for, as far as they have come.
+    pub(crate) fn header(&self) -> Header {
+        self.header.as_ref().map_or_else(Vec::new, |header| self.attributes.texts(header))
+    }
+
+    /// The dataset is whole.
+    pub(crate) fn finish(self, object: &Object) -> Received {
+        match self.target {
+            Target::Memory(bytes) => Received::Memory(bytes),
+            Target::File(file) => file.finish(object, self.header.as_ref()).unwrap_or_else(Received::Failed),
+            Target::Discard(length) | Target::Writer(Written { length, .. }) => Received::Passed(length),
+            // Never: the service is asked first.
+            Target::Asking(bytes) => Received::Memory(bytes),
+            Target::Failed(error) => Received::Failed(error),
+            Target::Refused(status) => Received::Refused(status),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    pub(super) fn contents(received: &Received) -> Vec<u8> {
+        let mut bytes = vec![0; usize::try_from(received.len()).unwrap()];
+        received.copy_to(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn object() -> Object {
+        Object {
+            sop_class: b"1.2.840.10008.5.1.4.1.1.2".to_vec(),
+            sop_instance: b"1.2.3".to_vec(),
+            transfer_syntax: b"1.2.840.10008.1.2".to_vec(),
+            ..Object::default()
+        }
+    }
+
+    fn plan(folder: &Path) -> StorePlan {
+        let identity = FileIdentity { class_uid: "2.25.1".into(), version: "T".into() };
+        StorePlan::Folder(Arc::new(FolderPlan::flat(folder.into(), identity)))
+    }
+
+    #[test]
+    fn an_unfinished_object_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut sink = Sink::for_object(&plan(folder.path()), &object());
+        sink.write(b"abcd");
+        drop(sink);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_fails_the_object_and_nothing_else() {
+        let mut sink = Sink::for_object(&plan(Path::new("/nonexistent/folder")), &object());
+        sink.write(b"abcd");
+        assert!(matches!(sink.finish(&object()), Received::Failed(_)));
+    }
+
+    #[test]
+    fn large_datasets_leave_memory_for_a_file_that_goes_with_the_message() {
+        let mut sink = Sink::for_object(&StorePlan::Memory, &object());
+        let piece = vec![7; SPILL_LIMIT / 2 + 1];
+        sink.write(&piece);
+        sink.write(&piece);
+        let received = sink.finish(&object());
+        let Received::File { path, .. } = &received else { panic!("still in memory") };
+        let path = path.clone();
+        assert_eq!(contents(&received).len(), piece.len() * 2);
+        drop(received);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_is_discarded_is_counted() {
+        let mut sink = Sink::for_object(&StorePlan::Discard(Attributes::default()), &object());
+        sink.write(&[0; 1000]);
+        assert!(sink.turn(true).is_none());
+        let received = sink.finish(&object());
+        assert_eq!(received.len(), 1000);
+        assert!(received.copy_to(&mut [0; 1000]).is_err());
+    }
+
+    #[test]
+    fn the_service_is_asked_when_nothing_more_is_wanted_at_the_limit_and_at_the_end() {
+        let wanted = || Attributes::new(vec![("PatientID".into(), dimsefast_identifier::Tag(0x0010_0020))]);
+        // Nothing is wanted.
+        let mut sink = Sink::for_object(&StorePlan::Ask(Attributes::default()), &object());
+        sink.write(b"abcd");
+        assert!(matches!(sink.turn(false), Some(Turn::Decide)));
+        // The place has passed.
+        let mut sink = Sink::for_object(&StorePlan::Ask(wanted()), &object());
+        sink.write(b"\x08\x00\x60\x00\x02\x00\x00\x00CT");
+        assert!(sink.turn(false).is_none());
+        sink.write(b"\x28\x00\x10\x00\x02\x00\x00\x00\x01\x00");
+        assert!(matches!(sink.turn(false), Some(Turn::Decide)));
+        // The end.
+        let mut sink = Sink::for_object(&StorePlan::Ask(wanted()), &object());
+        sink.write(b"\x10\x00");
+        assert!(sink.turn(false).is_none());
+        assert!(matches!(sink.turn(true), Some(Turn::Decide)));
+        // A first element that fills a megabyte.
+        let mut sink = Sink::for_object(&StorePlan::Ask(wanted()), &object());
+        sink.write(b"\x09\x00\x01\x10\x00\x00\x00\x10");
+        sink.write(&vec![0; QUESTION_LIMIT]);
+        assert!(matches!(sink.turn(false), Some(Turn::Decide)));
+    }
+
+    #[test]
+    fn a_writer_of_the_service_gets_every_byte_in_order() {
+        let long: Vec<u8> = (0..3_000_000_u32).map(|at| (at % 251) as u8).collect();
+        for bytes in [long, b"abcd".to_vec(), Vec::new()] {
+            let mut sink = Sink::for_object(&StorePlan::Ask(Attributes::default()), &object());
+            let (mut written, mut ended) = (Vec::new(), false);
+            let mut pieces = bytes.chunks(100_000).peekable();
+            loop {
+                sink.write(pieces.next().unwrap_or_default());
+                let whole = pieces.peek().is_none();
+                while let Some(turn) = sink.turn(whole) {
+                    match turn {
+                        Turn::Decide => sink.answer(&Answer::Write(Arc::new("the writer")), &object()),
+                        Turn::Write { writer, bytes, last } => {
+                            assert_eq!(writer.downcast_ref(), Some(&"the writer"));
+                            assert!(bytes.len() < WRITER_PIECE + 100_000 && !ended);
+                            written.extend(bytes);
+                            ended = last;
+                            sink.answer(&Answer::Written, &object());
+                        }
+                    }
+                }
+                if whole {
+                    break;
+                }
+            }
+            assert!(written == bytes && ended);
+            assert_eq!(sink.finish(&object()).len(), bytes.len() as u64);
+        }
+    }
+}
