@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from dimsefast.dataset import encode_dataset
 from pydicom import Dataset, dcmread
 from pydicom.data import get_charset_files, get_testdata_file
-
-from dimsefast.dataset import encode_dataset
 
 CORPUS = Path(__file__).parents[1] / "fuzz/corpus"
 SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"]
