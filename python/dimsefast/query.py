@@ -199,8 +199,7 @@ def _set_offset(dataset: Dataset, offset: str) -> None:
 def _hand_up(item: Dataset, dataset: Dataset) -> None:
     """The offset from UTC of an item is that of the whole identifier (PS3.3 C.12.1.1.8)."""
     if "TimezoneOffsetFromUTC" in item:
-        _set_offset(dataset, str(item["TimezoneOffsetFromUTC"].value))
-        del item.TimezoneOffsetFromUTC
+        _set_offset(dataset, str(item.pop("TimezoneOffsetFromUTC").value))
 
 
 def _range(keyword: str, vr: str, ends: tuple[Any, ...]) -> str:
