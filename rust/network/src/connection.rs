@@ -134,6 +134,10 @@ pub(crate) struct Core {
     pub(crate) network_timeout: Option<Duration>,
     /// Received and not yet understood: the beginning of a PDU, or what came before it was the service's turn.
     pub(crate) unread: Vec<u8>,
+    /// The length of the last object that went to memory: they mostly come in series.
+    pub(crate) last_length: usize,
+    /// See [`Core::read`]: how often one may still read little in the hope that much of a dataset follows.
+    pub(crate) hopes: u8,
     /// How much of the protocol's output has left.
     pub(crate) written: usize,
     /// When something left last.
@@ -410,6 +414,8 @@ impl Core {
             association,
             network_timeout: None,
             unread: Vec::new(),
+            last_length: 0,
+            hopes: 0,
             written: 0,
             last_write: Duration::ZERO,
             incoming: None,

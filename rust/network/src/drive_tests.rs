@@ -25,7 +25,7 @@ const NOW: Duration = Duration::ZERO;
 fn config() -> Config {
     Config {
         limits: Limits::default(),
-        max_pdu_length: 4096,
+        max_pdu_length: 1 << 20,
         acse_timeout: None,
         network_timeout: None,
         pdu_timeout: None,
@@ -47,7 +47,7 @@ fn request() -> AssociateRq {
                 transfer_syntaxes: vec![IMPLICIT.into()],
             })
             .collect(),
-        user: UserInformation { max_length: Some(4096), ..UserInformation::default() },
+        user: UserInformation { max_length: Some(1 << 20), ..UserInformation::default() },
     }
 }
 
@@ -89,7 +89,7 @@ impl Pair {
                 .iter()
                 .map(|c| ContextReply { id: c.id, result: c.result, transfer_syntax: c.transfer_syntax.clone() })
                 .collect(),
-            user: UserInformation { max_length: Some(4096), ..UserInformation::default() },
+            user: UserInformation { max_length: Some(1 << 20), ..UserInformation::default() },
         };
         pair.acceptor.association.accept(NOW, accept, contexts).unwrap();
         pair.acceptor.jobs.done(crate::jobs::JobKind::Serial);
@@ -121,10 +121,15 @@ impl Pair {
     }
 
     fn send_store(&mut self, id: u16, instance: &str, dataset: &[u8]) {
+        self.send_store_in(1000, id, instance, dataset);
+    }
+
+    /// In fragments of this length.
+    fn send_store_in(&mut self, fragment: usize, id: u16, instance: &str, dataset: &[u8]) {
         let command = command::c_store_rq(id, &CT.into(), &Uid::from(instance), Priority::MEDIUM, None);
         self.requestor.invoked.push(id);
         self.requestor.association.send_command(NOW, 3, &command).unwrap();
-        for (piece, last) in dimsefast_protocol::fragment::fragments(dataset, 1000) {
+        for (piece, last) in dimsefast_protocol::fragment::fragments(dataset, fragment) {
             self.requestor.association.send_data(NOW).unwrap();
             let header = dimsefast_protocol::fragment::data_pdu_header(3, false, last, piece.len());
             let output = self.requestor.association.output();
@@ -307,6 +312,33 @@ fn an_object_for_a_handler_becomes_a_job_with_its_bytes() {
     pair.requestor.association.send_command(NOW, 3, &command::c_cancel_rq(1)).unwrap();
     pair.run();
     assert!(message.is_cancelled());
+}
+
+#[test]
+fn an_object_in_long_fragments_is_read_to_where_it_belongs() {
+    let mut pair = Pair::established(StorePlan::Memory);
+    let (near, far) = MemoryTransport::pair(400_000);
+    pair.requestor.transport = Some(Box::new(near));
+    pair.acceptor.transport = Some(Box::new(far));
+    let dataset: Vec<u8> = (0..1_500_000_u32).map(|at| (at % 251) as u8).collect();
+    // Long, short, uneven, and a change of mind on the way.
+    let mut hopes = Vec::new();
+    for (fragment, length) in [
+        (262_132, 526_000),
+        (262_132, 526_000),
+        (1000, 300_000),
+        (1_000_000, 1_500_000),
+        (65_537, 900_001),
+        (9, 9),
+        (70_000, 0),
+    ] {
+        pair.send_store_in(fragment, 1, "1.2", &dataset[..length]);
+        hopes.push(pair.acceptor.hopes);
+        let message = pair.job().unwrap();
+        assert!(matches!(&message.data, Some(Received::Memory(bytes)) if *bytes == dataset[..length]), "{fragment}");
+        assert!(pair.acceptor.unread.is_empty());
+    }
+    assert_eq!((hopes[0] > 0, hopes[1] > 0, hopes[2], hopes[3] > 0), (true, true, 0, true), "{hopes:?}");
 }
 
 #[test]

@@ -17,6 +17,15 @@ pub trait Transport: Send {
     /// Reads what is there. `Ok(0)` is the end of the stream.
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize>;
 
+    /// Reads at most `most` bytes, appended to `into`.
+    fn append(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        let start = into.len();
+        into.resize(start + most, 0);
+        let read = self.read(&mut into[start..]);
+        into.truncate(start + *read.as_ref().unwrap_or(&0));
+        read
+    }
+
     /// Writes what fits.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
 
@@ -41,6 +50,17 @@ fn quick_ack(socket: impl AsFd) {
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn quick_ack<S>(_socket: S) {}
 
+/// Receives at most `most` bytes behind what `into` holds.
+fn receive(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+    into.reserve(most);
+    let (initialized, _) =
+        rustix::net::recv(socket, &mut into.spare_capacity_mut()[..most], rustix::net::RecvFlags::empty())?.0;
+    let length = initialized.len();
+    // SAFETY: so many bytes behind the length were written, within the capacity.
+    unsafe { into.set_len(into.len() + length) };
+    Ok(length)
+}
+
 /// TCP driven by a blocking caller with poll(2).
 pub(crate) struct CallerTcp(Arc<WatchedSocket>);
 
@@ -55,6 +75,10 @@ impl CallerTcp {
 impl Transport for CallerTcp {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         (&self.0.stream).read(buffer)
+    }
+
+    fn append(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        receive(&*self.0, into, most)
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -89,6 +113,11 @@ impl RuntimeTcp {
 impl Transport for RuntimeTcp {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.try_read(buffer)
+    }
+
+    fn append(&mut self, into: &mut Vec<u8>, most: usize) -> io::Result<usize> {
+        // Through the runtime, which must learn where nothing more was there.
+        self.0.try_io(tokio::io::Interest::READABLE, || receive(&*self.0, into, most))
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

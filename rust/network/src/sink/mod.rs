@@ -31,6 +31,10 @@ use header::HeaderReader;
 /// A memory sink moves to a temporary file above this many bytes.
 pub(crate) const SPILL_LIMIT: usize = 64 << 20;
 
+/// How much memory is taken before it is needed, in bytes, and for pieces of which length.
+const EXPECTED_LIMIT: usize = 4 << 20;
+const LONG: usize = 16 << 10;
+
 /// What comes before the service is asked where an object belongs is kept up to this many bytes: then it is asked with what there is.
 const QUESTION_LIMIT: usize = 1 << 20;
 
@@ -200,6 +204,8 @@ pub enum Answer {
 /// A dataset that is coming in.
 pub(crate) struct Sink {
     target: Target,
+    /// See [`expecting`](Self::expecting).
+    expected: usize,
     attributes: Attributes,
     header: Option<HeaderReader>,
 }
@@ -239,7 +245,7 @@ impl Written {
 impl Sink {
     /// A sink for anything but an object.
     pub(crate) fn memory() -> Self {
-        Self { target: Target::Memory(Vec::new()), attributes: Attributes::default(), header: None }
+        Self { target: Target::Memory(Vec::new()), attributes: Attributes::default(), header: None, expected: 0 }
     }
 
     /// A sink for a received object.
@@ -259,7 +265,24 @@ impl Sink {
         };
         let wanted = attributes.tags().chain(layout.into_iter().flat_map(|layout| layout.tags().iter().copied()));
         let header = HeaderReader::new(&object.transfer_syntax, wanted);
-        Self { target: target.unwrap_or_else(Target::Failed), attributes, header }
+        Self { target: target.unwrap_or_else(Target::Failed), attributes, header, expected: 0 }
+    }
+
+    /// Where the next `length` bytes can be read to at once, without a copy.
+    pub(crate) fn room(&mut self, length: usize) -> Option<&mut Vec<u8>> {
+        match (&mut self.target, &self.header) {
+            (Target::Memory(held), None) if held.len() + length <= SPILL_LIMIT => {
+                make_room(held, length, self.expected);
+                Some(held)
+            }
+            _ => None,
+        }
+    }
+
+    /// Room for about so many bytes is taken as soon as a long piece comes: memory that grows is copied, mostly.
+    pub(crate) fn expecting(mut self, length: usize) -> Self {
+        self.expected = length.min(EXPECTED_LIMIT);
+        self
     }
 
     /// Takes the next piece. Failures are kept until [`finish`](Self::finish): the peer sends the rest anyway.
@@ -269,6 +292,7 @@ impl Sink {
         }
         let result = match &mut self.target {
             Target::Memory(held) if held.len() + bytes.len() <= SPILL_LIMIT => {
+                make_room(held, bytes.len(), self.expected);
                 held.extend_from_slice(bytes);
                 return;
             }
@@ -359,6 +383,13 @@ impl Sink {
             Target::Failed(error) => Received::Failed(error),
             Target::Refused(status) => Received::Refused(status),
         }
+    }
+}
+
+fn make_room(held: &mut Vec<u8>, more: usize, expected: usize) {
+    let needed = held.len() + more;
+    if needed > held.capacity() && more >= LONG {
+        held.reserve(needed.max(expected) - held.len());
     }
 }
 

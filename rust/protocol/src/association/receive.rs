@@ -137,6 +137,14 @@ const fn took(consumed: usize) -> Received<'static> {
 }
 
 impl Association {
+    /// How many of the bytes that come next are the dataset of the message that is coming in, as far as that is known: the rest of the PDV.
+    pub fn dataset_left(&self) -> usize {
+        match (self.receiver.position, &self.receiver.message) {
+            (Position::Payload(payload), Message::Dataset { .. }) => payload.left as usize,
+            _ => 0,
+        }
+    }
+
     /// Takes bytes that were read. Takes none, and gives nothing, where it needs more to go on.
     pub fn handle_bytes<'a>(&mut self, now: Duration, input: &'a [u8]) -> Received<'a> {
         if input.is_empty() {
