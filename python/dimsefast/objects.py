@@ -143,20 +143,32 @@ def prepare_store(
 
     own, wanted = item.transfer_syntax, fitting.transfer_syntax
     if own not in CONVERTIBLE and wanted != own:
-        return prepare(encode_dataset(_decompressed(item.read()), wanted))
+        return prepare(_encode(_decompressed(item.read()), EXPLICIT_LITTLE, wanted))
     if item.path is not None:
         try:
             return prepare(None, None if wanted == own else (own, wanted))
         except ValueError:
             # Not as the standard has it: pydicom reads, and mends, many of those.
-            return prepare(encode_dataset(item.read(), wanted))
+            return prepare(_encode(item.read(), own, wanted))
     if item.encoded is not None:
         encoded = item.encoded[item.offset :]
         try:
             return prepare(encoded if wanted == own else _core.Encoded(encoded, own).encode(wanted))
         except ValueError:
-            return prepare(encode_dataset(item.read(), wanted))
-    return prepare(encode_dataset(item.read(), wanted))
+            return prepare(_encode(item.read(), own, wanted))
+    return prepare(_encode(item.read(), own, wanted))
+
+
+def _encode(dataset: Dataset, own: str, wanted: str) -> bytes:
+    """The dataset in another transfer syntax than that of its file meta.
+
+    The values of OB, OW and the like are bytes in the order in which they were read, and pydicom writes them as they
+    are: where the byte order changes they are encoded in their own first. Raises ValueError.
+    """
+    if (own == EXPLICIT_BIG) == (wanted == EXPLICIT_BIG):
+        return encode_dataset(dataset, wanted)
+    first = EXPLICIT_BIG if own == EXPLICIT_BIG else EXPLICIT_LITTLE
+    return _core.Encoded(encode_dataset(dataset, first), first).encode(wanted)
 
 
 def _decompressed(dataset: Dataset) -> Dataset:

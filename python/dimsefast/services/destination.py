@@ -85,6 +85,8 @@ class Destination:
         self._pipeline: Pipeline | None = None
         self._finished: deque[Ticket] = deque()
         self._again: deque[Ticket] = deque()
+        #: What was proposed when it accepted nothing of that: no need to ask again.
+        self._hopeless: list[tuple[str, str]] | None = None
         #: Whether it ever was there.
         self._reached = False
 
@@ -209,7 +211,7 @@ class Destination:
     def _open(self) -> Pipeline:
         """An association in place of the one that is open, whose results are kept.
 
-        Raises Unreachable, or OSError where the destination was there before.
+        Raises Unreachable, or OSError where the destination was there before; ValueError where it accepts nothing.
         """
         if self._pipeline is not None:
             while self._pipeline.pending:
@@ -217,6 +219,9 @@ class Destination:
             self.close(abort=False)
         if self._parent._is_over:
             raise ConnectionAbortedError(f"{self._parent._name} has ended, for which it was to be sent")
+        nothing = f"{self._associate['ae_title']} accepted none of the presentation contexts that the objects need"
+        if self._hopeless == self._pairs:
+            raise ValueError(nothing)
         wanted = [build_context(sop_class, [syntax]) for sop_class, syntax in self._pairs]
         # The newest matter most where there are too many.
         contexts = [*self._given, *wanted][-MOST_CONTEXTS:]
@@ -226,8 +231,11 @@ class Destination:
         except (TypeError, ValueError, RuntimeError) as error:
             # What the handler yielded beside the address.
             raise Unreachable(str(error)) from error
+        if association.rejected_contexts and not association.accepted_contexts:
+            self._reached, self._hopeless = True, self._pairs
+            raise ValueError(nothing)
         if not association.is_established:
-            words = association._ending() or "it accepted no presentation context"
+            words = association._ending()
             raise ConnectionError(words) if self._reached else Unreachable(words)
         self._reached = True
         decompress = self._options.decompress
