@@ -360,8 +360,10 @@ class ApplicationEntity:
             raise NotImplementedError("TLS is not supported by this version")
         storing = prepared(store_to)
         refresh_level()
-        server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), storing)
-        self._servers.append(server)
+        with self._lock:
+            # It listens before it is made: who is quick to connect may also be quick to call `shutdown`.
+            server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), storing)
+            self._servers.append(server)
         if not block:
             return server
         server.serve_until_shutdown()
@@ -512,7 +514,9 @@ class ApplicationEntity:
 
     def shutdown(self) -> None:
         """Stops all servers and aborts all associations. May be called twice."""
-        for server in list(self._servers):
+        with self._lock:
+            servers = list(self._servers)
+        for server in servers:
             server.shutdown()
         for association in list(self._associations):
             association.abort()
