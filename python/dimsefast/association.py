@@ -163,7 +163,9 @@ class Association:
         if self.failure is not None:
             return self.failure
         end = None if self._connection is None else self._connection.end
-        return "" if end is None else " ".join(filter(None, (end[0], end[4])))
+        if end is None or end[4].startswith(end[0]):
+            return "" if end is None else end[4]
+        return " ".join(filter(None, (end[0], end[4])))
 
     # State
     # --------------------------------------------------------------------------------------------------------------
@@ -256,8 +258,11 @@ class Association:
     @property
     def _invocation_window(self) -> int:
         """How many requests of this side may be in progress at once; 0 for no limit (PS3.7 D.3.3.3)."""
-        invoked, performed = self.acceptor.asynchronous_operations
-        return invoked if self.is_requestor else performed
+        direction = 0 if self.is_requestor else 1
+        proposed = self.requestor.asynchronous_operations[direction]
+        granted = self.acceptor.asynchronous_operations[direction]
+        # Some peers grant more than was asked for.
+        return min(filter(None, (proposed, granted)), default=0)
 
     # Handlers
     # -----------------------------------------------------------------------------------------------------------

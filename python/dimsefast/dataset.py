@@ -20,6 +20,7 @@ from . import _core
 
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _BIG, _DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+_PIXEL_REPRESENTATION = BaseTag(0x00280103)
 
 
 class LazyDataset(Dataset):
@@ -45,7 +46,8 @@ class LazyDataset(Dataset):
     def __getattr__(self, name: str) -> Any:
         own = self.__dict__
         unbuilt = own.get("_unbuilt")
-        if unbuilt is None:
+        # Copying and the like ask for methods that it does not have (__deepcopy__).
+        if unbuilt is None or name.startswith("__"):
             return Dataset.__getattr__(self, name)
         bare = {key: value.copy() if isinstance(value, dict) else value for key, value in self._BARE.items()}
         # What was set meanwhile (file_meta) stays.
@@ -69,14 +71,27 @@ class EncodedDataset(LazyDataset):
     def _attributes(self, encoded: _core.Encoded) -> dict[str, Any]:
         inherited = self.__dict__.get("_parent_encoding", default_encoding)
         charset = encoded.character_set()
-        encodings = inherited if charset is None else convert_encodings(charset.split("\\"))
+        # A NUL within it is an error for pydicom, which takes every other misspelling.
+        encodings = inherited if charset is None else convert_encodings(charset.replace("\0", "").split("\\"))
+        made: list[EncodedDataset] = []
 
         def sequence(tag: BaseTag, items: list[_core.Encoded], is_undefined_length: bool) -> DataElement:
-            value = Sequence([EncodedDataset._item(item, encodings) for item in items])
+            datasets = [EncodedDataset._item(item, encodings) for item in items]
+            made.extend(datasets)
+            value = Sequence(datasets)
             return DataElement(tag, "SQ", value, is_undefined_length=is_undefined_length, already_converted=True)
 
+        elements = encoded.elements(sequence)
+        # It says of items, too, what is SS and not US.
+        representation = elements.get(_PIXEL_REPRESENTATION)
+        signed = self.__dict__.get("_pixel_rep")
+        if representation is not None and representation.value:
+            signed = int(b"\x01" in representation.value)
+        if signed is not None:
+            for item in made:
+                item.__dict__["_pixel_rep"] = signed
         return {
-            "_dict": encoded.elements(sequence),
+            "_dict": elements,
             "_read_implicit": encoded.is_implicit_vr,
             "_read_little": encoded.is_little_endian,
             "_read_charset": encodings,
@@ -114,6 +129,8 @@ def decode_object(data: bytes, transfer_syntax: str) -> Dataset:
             return read_dataset(BytesIO(data), syntax == _IMPLICIT, syntax != _BIG)
         except RecursionError:
             raise ValueError("not an encoded dataset: sequences are nested too deep") from None
+        except Exception as error:
+            raise ValueError(f"not an encoded dataset: {error}") from error
 
 
 def encode_dataset(dataset: Dataset, transfer_syntax: str) -> bytes:
@@ -131,11 +148,9 @@ def encode_dataset(dataset: Dataset, transfer_syntax: str) -> bytes:
 
 def _encode_by_pydicom(dataset: Dataset, syntax: str) -> bytes:
     """What the core leaves to pydicom: what is out of the ordinary, and what it has an error for."""
-    meta = [tag for tag in dataset.keys() if tag.group <= 2]  # noqa: SIM118 - items would decode every element
-    if meta:
-        dataset = copy.copy(dataset)
-        for tag in meta:
-            del dataset[tag]
+    # Of its own: a copy shares its elements with what it is a copy of, and the writer converts those that it looks at.
+    dataset = copy.copy(dataset)
+    dataset._dict = {tag: element for tag, element in dataset._dict.items() if tag.group > 2}
     buffer = DicomBytesIO()
     buffer.is_little_endian = syntax != _BIG
     buffer.is_implicit_VR = syntax == _IMPLICIT

@@ -182,6 +182,8 @@ class Matcher:
             except ValueError:
                 # Not as the standard has it: pydicom reads many of those.
                 candidate = _read(candidate)
+        if not isinstance(candidate, Dataset):
+            raise TypeError(f"a candidate is a Dataset, bytes or a path, not {type(candidate).__name__}")
         encoded = unchanged(candidate)
         if encoded is not None:
             return encoded, EXPLICIT_LITTLE
@@ -207,6 +209,8 @@ def _read(path: str | Path) -> Dataset:
 def _encoded(identifier: Dataset | bytes, transfer_syntax: str) -> _core.Encoded:
     if isinstance(identifier, bytes):
         return _core.Encoded(identifier, transfer_syntax)
+    if not isinstance(identifier, Dataset):
+        raise TypeError(f"an identifier is a Dataset or bytes, not {type(identifier).__name__}")
     return unchanged(identifier) or _core.Encoded(encode_dataset(identifier, EXPLICIT_LITTLE), EXPLICIT_LITTLE)
 
 

@@ -38,10 +38,10 @@ class StoreObject(NamedTuple):
     offset: int
 
     def read(self) -> Dataset:
-        """The dataset, decoded."""
+        """The dataset, decoded. Raises ValueError where pydicom cannot read it, OSError."""
         if self.dataset is not None:
             return self.dataset
-        return dcmread(self.path if self.path is not None else io.BytesIO(self.encoded or b""))
+        return _read(self.path if self.path is not None else io.BytesIO(self.encoded or b""))
 
 
 def store_object(source: Dataset | str | Path | bytes) -> StoreObject:
@@ -69,12 +69,17 @@ def store_object(source: Dataset | str | Path | bytes) -> StoreObject:
     raise TypeError(f"an object to store is a Dataset, a path or the bytes of a file, not {type(source).__name__}")
 
 
-def _read(source: Path | io.BytesIO, problem: ValueError) -> Dataset:
-    """A file whose file meta group lacks what its dataset may have."""
+def _read(source: Path | io.BytesIO, problem: ValueError | None = None) -> Dataset:
+    """A file as pydicom reads it. Raises `problem` where it is none."""
     try:
         return dcmread(source)
-    except InvalidDicomError:
-        raise problem from None
+    except OSError:
+        raise
+    except Exception as error:
+        if problem is not None and isinstance(error, InvalidDicomError):
+            raise problem from None
+        name = source if isinstance(source, Path) else "what was given"
+        raise ValueError(f"{name} is not a usable DICOM file: {error}") from error
 
 
 def _from_dataset(dataset: Dataset) -> StoreObject:
@@ -138,17 +143,32 @@ def prepare_store(
 
     own, wanted = item.transfer_syntax, fitting.transfer_syntax
     if own not in CONVERTIBLE and wanted != own:
-        return prepare(encode_dataset(_decompressed(item.read()), wanted))
+        return prepare(_encode(_decompressed(item.read()), EXPLICIT_LITTLE, wanted))
     if item.path is not None:
         try:
             return prepare(None, None if wanted == own else (own, wanted))
         except ValueError:
             # Not as the standard has it: pydicom reads, and mends, many of those.
-            return prepare(encode_dataset(item.read(), wanted))
+            return prepare(_encode(item.read(), own, wanted))
     if item.encoded is not None:
         encoded = item.encoded[item.offset :]
-        return prepare(encoded if wanted == own else _core.Encoded(encoded, own).encode(wanted))
-    return prepare(encode_dataset(item.read(), wanted))
+        try:
+            return prepare(encoded if wanted == own else _core.Encoded(encoded, own).encode(wanted))
+        except ValueError:
+            return prepare(_encode(item.read(), own, wanted))
+    return prepare(_encode(item.read(), own, wanted))
+
+
+def _encode(dataset: Dataset, own: str, wanted: str) -> bytes:
+    """The dataset in another transfer syntax than that of its file meta.
+
+    The values of OB, OW and the like are bytes in the order in which they were read, and pydicom writes them as they
+    are: where the byte order changes they are encoded in their own first. Raises ValueError.
+    """
+    if (own == EXPLICIT_BIG) == (wanted == EXPLICIT_BIG):
+        return encode_dataset(dataset, wanted)
+    first = EXPLICIT_BIG if own == EXPLICIT_BIG else EXPLICIT_LITTLE
+    return _core.Encoded(encode_dataset(dataset, first), first).encode(wanted)
 
 
 def _decompressed(dataset: Dataset) -> Dataset:

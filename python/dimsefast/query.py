@@ -10,7 +10,7 @@ Attributes are given by keyword argument, in snake case (`patient_id`) or as DIC
   a date, a `datetime` sets the time that belongs to it, too: the pair is one range of instants where combined date-time
   matching was negotiated;
 - a number;
-- for a UID any iterable of them: one of these;
+- for a UID any iterable of them, but not an empty one: one of these;
 - for a sequence a dict of such attributes, or a Dataset.
 """
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import Any
 
 from pydicom.datadict import dictionary_VR, keyword_dict, tag_for_keyword
@@ -85,7 +86,7 @@ def study(returning: Iterable[str] | None = None, **attributes: Any) -> Dataset:
 
 
 def series(returning: Iterable[str] | None = None, **attributes: Any) -> Dataset:
-    """An identifier at level SERIES; hierarchical queries need `study_instance_uid`, Patient Root also `patient_id`."""
+    """An identifier at level SERIES; hierarchical queries need the unique keys of the levels above."""
     return _level("SERIES", ("PatientID", "StudyInstanceUID", *_SERIES), returning, attributes)
 
 
@@ -98,16 +99,22 @@ def worklist(returning: Iterable[str] | None = None, **attributes: Any) -> Datas
     """An identifier for a Modality Worklist. Attributes of a scheduled procedure step go into its sequence."""
     given = {_keyword(name): value for name, value in attributes.items()}
     step = {keyword: given.pop(keyword) for keyword in list(given) if keyword in _STEP}
-    wanted = None if returning is None else [_keyword(name) for name in returning]
+    whole = given.pop("ScheduledProcedureStepSequence", None)
+    wanted = None if returning is None else _keywords(returning)
     identifier = _dataset(given, _WORKLIST if wanted is None else [name for name in wanted if name not in _STEP])
     item = _dataset(step, _STEP if wanted is None else [name for name in wanted if name in _STEP])
+    if isinstance(whole, Dataset):
+        item.update(whole)
+    elif whole:
+        _fill(item, {_keyword(name): value for name, value in dict(whole).items()})
+    _hand_up(item, identifier)
     identifier.ScheduledProcedureStepSequence = [item]
     return _with_character_set(identifier)
 
 
 def _level(level: str, usual: Iterable[str], returning: Iterable[str] | None, attributes: dict[str, Any]) -> Dataset:
     given = {_keyword(name): value for name, value in attributes.items()}
-    identifier = _dataset(given, usual if returning is None else [_keyword(name) for name in returning])
+    identifier = _dataset(given, usual if returning is None else _keywords(returning))
     identifier.QueryRetrieveLevel = level
     return _with_character_set(identifier)
 
@@ -116,9 +123,19 @@ def _dataset(given: dict[str, Any], returned: Iterable[str]) -> Dataset:
     dataset = Dataset()
     for keyword in returned:
         setattr(dataset, keyword, [] if dictionary_VR(keyword) == "SQ" else "")
+    _fill(dataset, given)
+    return dataset
+
+
+def _fill(dataset: Dataset, given: dict[str, Any]) -> None:
     for keyword, value in given.items():
         _set(dataset, keyword, value)
-    return dataset
+
+
+def _keywords(names: Iterable[str]) -> list[str]:
+    if isinstance(names, str):
+        raise TypeError(f"returning is a list of keywords, not {names!r}")
+    return [_keyword(name) for name in names]
 
 
 def _keyword(name: str) -> str:
@@ -135,18 +152,21 @@ def _set(dataset: Dataset, keyword: str, value: Any) -> None:
     if value is None:
         value = ""
     if vr == "SQ":
-        inner = (
-            value
-            if isinstance(value, Dataset)
-            else _dataset({_keyword(k): v for k, v in dict(value or {}).items()}, ())
-        )
+        inner = value
+        if not isinstance(value, Dataset):
+            inner = _dataset({_keyword(name): one for name, one in dict(value or {}).items()}, ())
+            _hand_up(inner, dataset)
         setattr(dataset, keyword, [inner])
     elif vr in ("DA", "TM", "DT"):
         _set_instant(dataset, keyword, vr, value)
-    elif isinstance(value, (str, int, float)):
+    elif isinstance(value, (str, int, float, Decimal)):
         setattr(dataset, keyword, value)
-    elif isinstance(value, Iterable):
-        setattr(dataset, keyword, [str(one) for one in value])
+    elif isinstance(value, Iterable) and not isinstance(value, (bytes, bytearray, memoryview)):
+        values = [one if isinstance(one, (int, float, Decimal)) else str(one) for one in value]
+        if vr == "UI" and not values:
+            # Without a value it would match, and retrieve, everything.
+            raise ValueError(f"{keyword} is one of no UIDs; None asks for any")
+        setattr(dataset, keyword, values)
     else:
         raise TypeError(f"{keyword} cannot be {value!r}")
 
@@ -167,7 +187,19 @@ def _set_instant(dataset: Dataset, keyword: str, vr: str, value: Any) -> None:
         if offsets != {""}:
             if len(offsets) > 1:
                 raise ValueError(f"{keyword}: both ends must have the same offset from UTC")
-            dataset.TimezoneOffsetFromUTC = offsets.pop()
+            _set_offset(dataset, offsets.pop())
+
+
+def _set_offset(dataset: Dataset, offset: str) -> None:
+    if dataset.get("TimezoneOffsetFromUTC") not in (None, "", offset):
+        raise ValueError("all dates and times must have the same offset from UTC")
+    dataset.TimezoneOffsetFromUTC = offset
+
+
+def _hand_up(item: Dataset, dataset: Dataset) -> None:
+    """The offset from UTC of an item is that of the whole identifier (PS3.3 C.12.1.1.8)."""
+    if "TimezoneOffsetFromUTC" in item:
+        _set_offset(dataset, str(item.pop("TimezoneOffsetFromUTC").value))
 
 
 def _range(keyword: str, vr: str, ends: tuple[Any, ...]) -> str:
@@ -183,18 +215,24 @@ def _text(keyword: str, vr: str, end: Any) -> str:
     if end is None or isinstance(end, str):
         return end or ""
     if vr == "DA" and isinstance(end, date):
-        return f"{end:%Y%m%d}"
+        return _date(end)
     if vr == "TM" and isinstance(end, (time, datetime)):
         return f"{end:%H%M%S.%f}" if end.microsecond else f"{end:%H%M%S}"
     if vr == "DT" and isinstance(end, datetime):
-        return f"{end:%Y%m%d%H%M%S.%f}" + f"{end:%z}"[:5]
+        return f"{_date(end)}{end:%H%M%S.%f}" + f"{end:%z}"[:5]
     if vr == "DT" and isinstance(end, date):
-        return f"{end:%Y%m%d}"
+        return _date(end)
     raise TypeError(f"{keyword} ({vr}) cannot be {end!r}")
 
 
+def _date(day: date) -> str:
+    # %Y has no leading zeros everywhere.
+    return f"{day.year:04}{day:%m%d}"
+
+
 def _with_character_set(identifier: Dataset) -> Dataset:
-    """Says UTF-8 where a key is beyond ASCII."""
-    if not str(identifier).isascii():
+    """Says UTF-8 where a key is beyond ASCII and nothing else was said."""
+    text = (str(element.value) for element in identifier.iterall() if element.VR != "SQ")
+    if not all(map(str.isascii, text)) and not identifier.get("SpecificCharacterSet"):
         identifier.SpecificCharacterSet = "ISO_IR 192"
     return identifier

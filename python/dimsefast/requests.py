@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -51,8 +52,13 @@ class OperationLock:
         self._iterator: weakref.ref[Generator[Any, Any, Any]] | None = None
 
     def acquire(self) -> None:
-        """Begins a request of this thread."""
+        """Begins a request of this thread. Raises RuntimeError from within one of this thread's own."""
         self.end_own_iterator()
+        if self._owner == threading.get_ident():
+            raise RuntimeError(
+                "a request on this association is in progress on this very thread: send another one when it is over, "
+                "or over another association"
+            )
         self._busy.acquire()
         self._owner = threading.get_ident()
 
@@ -70,7 +76,7 @@ class OperationLock:
         """Closes the iterator that this thread left open, if it did."""
         if self._owner == threading.get_ident() and self._iterator is not None:
             iterator = self._iterator()
-            if iterator is not None:
+            if iterator is not None and inspect.getgeneratorstate(iterator) != inspect.GEN_RUNNING:
                 iterator.close()
 
 
@@ -193,15 +199,19 @@ def _store_many(
     _refuse_own_handler(association)
     association._live()
     association._operation.acquire()
-    pipeline = Pipeline(association, priority, decompress=decompress)
     try:
-        for result in pipeline.run(items):
-            if progress is not None:
-                progress(result)
-            yield result
+        pipeline = Pipeline(association, priority, decompress=decompress)
+        try:
+            for result in pipeline.run(items):
+                if progress is not None:
+                    progress(result)
+                yield result
+        finally:
+            pipeline.close()
     finally:
-        pipeline.close()
         association._operation.release()
+        if association._is_over:
+            association._run_jobs()
 
 
 def c_find(

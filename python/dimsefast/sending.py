@@ -52,6 +52,8 @@ class Ticket:
     store: _core.Store | None = None
     begun: float = 0.0
     result: StoreResult | None = None
+    #: What it was prepared for: it can be sent by nothing else.
+    pipeline: Pipeline | None = None
     #: How often it was sent before.
     attempts: int = 0
 
@@ -59,7 +61,7 @@ class Ticket:
         """Its result."""
         self.result = StoreResult(
             self.source,
-            None if self.item is None else self.item.path,
+            Path(self.source) if isinstance(self.source, (str, Path)) else None,
             "" if self.item is None else self.item.sop_instance,
             status,
             0 if self.store is None else self.store.length,
@@ -92,6 +94,8 @@ class Pipeline:
         self._decompress = decompress
         self._window = association._invocation_window or _UNLIMITED
         self._pending: dict[int, Ticket] = {}
+        #: Message IDs of what has been prepared and not been sent.
+        self._prepared: set[int] = set()
         #: What ended the association, once it is over.
         self._lost: Exception | None = None
 
@@ -112,9 +116,12 @@ class Pipeline:
 
     def prepare(self, ticket: Ticket) -> Ticket:
         """Reads the beginning of an object. Where that fails its ticket has a result."""
+        ticket.pipeline = self
         try:
             if ticket.item is None:
                 ticket.item = store_object(ticket.source)
+            if self._lost is not None:
+                raise self._lost
             fitting = fitting_context(self.association, ticket.item, self._decompress)
             number = self._connection.begin(None)
             try:
@@ -124,7 +131,9 @@ class Pipeline:
             except BaseException:
                 self._connection.forget(number)
                 raise
-        except (AttributeError, TypeError, ValueError, OSError) as error:
+            self._prepared.add(number)
+        except Exception as error:
+            # Whatever it is: it is this object's, and the others go on.
             ticket.finish(None, error)
         return ticket
 
@@ -133,12 +142,19 @@ class Pipeline:
         if ticket.store is None or ticket.result is not None:
             return
         ticket.begun = time.monotonic()
-        self._pending[ticket.store.message_id] = ticket
+        number = ticket.store.message_id
+        self._prepared.discard(number)
+        self._pending[number] = ticket
         if self._lost is None:
             try:
                 self._connection.send_store(ticket.store, self.association._core_dimse_timeout, self._parent)
-            except OSError as error:
+            except (TimeoutError, ConnectionAbortedError) as error:
                 self._lose(error)
+            except OSError as error:
+                # Its file cannot be read any further, and the peer has the beginning of it.
+                self._lose(error)
+                path = None if ticket.item is None else ticket.item.path
+                self._finish(number, None, OSError(f"{path}: {error}"))
             except BaseException:
                 self._connection.abort()
                 raise
@@ -149,9 +165,11 @@ class Pipeline:
             try:
                 timeout = self.association._core_dimse_timeout
                 message = self._connection.receive_any(list(self._pending), timeout, self._parent)
-                return self._finish(message.message_id, message.status, None)
-            except OSError as error:
-                self._lose(error)
+                status = message.status
+                error = ValueError(f"{self.association._name} answered without a status") if status is None else None
+                return self._finish(message.message_id, status, error)
+            except OSError as lost:
+                self._lose(lost)
             except BaseException:
                 self._connection.abort()
                 raise
@@ -164,16 +182,26 @@ class Pipeline:
         return ticket
 
     def _lose(self, error: OSError) -> None:
+        association = self.association
+        # What the peer did, or else why this side gives it up.
+        ending = association._ending() or str(error)
         self._connection.abort()
-        words = f"{self.association._name} ended: {self.association._ending() or error}"
-        self._lost = TimeoutError(words) if isinstance(error, TimeoutError) else ConnectionAbortedError(words)
+        if isinstance(error, TimeoutError):
+            self._lost = TimeoutError(f"{association._name} timed out: no answer in {association.dimse_timeout:g} s")
+        else:
+            self._lost = ConnectionAbortedError(f"{association._name} ended: {ending}")
+
+    def withdraw(self) -> None:
+        """Nothing: what was sent is under way."""
 
     def run(self, sources: Iterable[Dataset | str | Path | bytes]) -> Iterator[StoreResult]:
-        """Sends them all; a result for each, in order."""
+        """Sends them all; a result for each, in order. What is taken of `sources` is never more than the window and one
+        ahead of the results.
+        """
         tickets: deque[Ticket] = deque()
         for source in sources:
             ticket = self.prepare(Ticket(source))
-            while self.is_full:
+            while self.is_full or (len(tickets) >= self._window and tickets[0].result is None):
                 self.take()
             self.send(ticket)
             tickets.append(ticket)
@@ -190,3 +218,5 @@ class Pipeline:
         """Takes the responses that are still to come, so that they are never taken for others'."""
         while self._pending:
             self.take()
+        while self._prepared:
+            self._connection.forget(self._prepared.pop())

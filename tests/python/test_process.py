@@ -18,13 +18,15 @@ PREAMBLE = """
 import os, signal, socket, sys, threading, time
 from pydicom import Dataset
 from dimsefast import AE, build_context, evt
-from dimsefast.sop_class import Verification, PatientRootQueryRetrieveInformationModelFind as FIND
+from pydicom.data import get_testdata_file
+from dimsefast.sop_class import CTImageStorage, Verification, PatientRootQueryRetrieveInformationModelFind as FIND
 ECHO = [build_context(Verification)]
 
 def provider(*handlers):
     ae = AE("PROVIDER")
     ae.add_supported_context(Verification)
     ae.add_supported_context(FIND)
+    ae.add_supported_context(CTImageStorage)
     return ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=list(handlers))
 
 def query():
@@ -175,6 +177,8 @@ def test_a_child_does_not_keep_the_parents_sockets_open() -> None:
 CALLS = {
     "associate": 'AE().associate("127.0.0.1", silent.getsockname()[1], contexts=ECHO)',
     "send_c_echo": "assoc.send_c_echo()",
+    "send_c_store": 'assoc.send_c_store(get_testdata_file("CT_small.dcm"))',
+    "store": 'list(assoc.store([get_testdata_file("CT_small.dcm")] * 3))',
     "send_c_find": "list(assoc.send_c_find(query(), FIND))",
     "release": "assoc_to_silent.release()",
     "start_server": 'blocking.start_server(("127.0.0.1", 0))',
@@ -185,12 +189,14 @@ CALLS = {
 def test_ctrl_c_ends_each_blocking_call(call: str) -> None:
     script = f"""
         go_on = threading.Event()
-        server = provider((evt.EVT_C_ECHO, lambda event: go_on.wait(60)), (evt.EVT_C_FIND, lambda event:
-        iter([go_on.wait(60)])))
+        wait = lambda event: go_on.wait(60)
+        server = provider((evt.EVT_C_ECHO, wait), (evt.EVT_C_STORE, wait), (evt.EVT_C_FIND, lambda event:
+        iter([wait(event)])))
         silent = socket.create_server(("127.0.0.1", 0))
         ae = AE()
         ae.acse_timeout = ae.dimse_timeout = None
-        assoc = ae.connect("127.0.0.1", server.port, contexts=[*ECHO, build_context(FIND)])
+        contexts = [*ECHO, build_context(FIND), build_context(CTImageStorage)]
+        assoc = ae.connect("127.0.0.1", server.port, contexts=contexts)
         assoc_to_silent = assoc
         if {call!r} == "release":
             # The acceptor's side is stopped by hand: its answer never comes.

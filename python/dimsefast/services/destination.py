@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections import deque
@@ -23,7 +24,7 @@ MOST_CONTEXTS = 128
 
 
 class Unreachable(Exception):
-    """No association with the destination could be had."""
+    """No association with the destination could be had, not even a first one."""
 
 
 @dataclass
@@ -44,8 +45,15 @@ class MoveOptions:
 
     @classmethod
     def taken_from(cls, options: dict[str, Any]) -> MoveOptions:
-        """Takes them out of the keywords that a handler yielded."""
-        return cls(**{name: options.pop(name) for name in cls.__dataclass_fields__ if name in options})
+        """Takes them out of the keywords that a handler yielded. Raises ValueError for what is none."""
+        taken = cls(**{name: options.pop(name) for name in cls.__dataclass_fields__ if name in options})
+        for name, least in (("parallel_associations", 1), ("retries", 0)):
+            number = getattr(taken, name)
+            if not isinstance(number, int) or number < least:
+                raise ValueError(f"{name} is an int, at least {least}, not {number!r}")
+        if taken.report is not None and not callable(taken.report):
+            raise ValueError(f"report is a function of a StoreResult, not {taken.report!r}")
+        return taken
 
 
 class Destination:
@@ -65,6 +73,7 @@ class Destination:
         options: MoveOptions,
     ) -> None:
         self._parent = association
+        self._request = request
         self._address = address
         self._associate = {"ae_title": request.MoveDestination, **associate}
         self._given: list[PresentationContext] = list(self._associate.pop("contexts", None) or [])
@@ -76,6 +85,10 @@ class Destination:
         self._pipeline: Pipeline | None = None
         self._finished: deque[Ticket] = deque()
         self._again: deque[Ticket] = deque()
+        #: What was proposed when it accepted nothing of that: no need to ask again.
+        self._hopeless: list[tuple[str, str]] | None = None
+        #: Whether it ever was there.
+        self._reached = False
 
     @property
     def pending(self) -> int:
@@ -88,34 +101,40 @@ class Destination:
         return bool(self._finished or self._again) or (self._pipeline is not None and self._pipeline.is_full)
 
     def prepare(self, ticket: Ticket) -> None:
-        """Reads the beginning of an object. Where that fails its ticket has a result.
-
-        Raises Unreachable.
-        """
+        """Reads the beginning of an object. Where that fails its ticket has a result."""
         try:
             if ticket.item is None:
                 ticket.item = store_object(ticket.source)
             pipeline = self._pipeline_for(ticket.item)
-        except (AttributeError, TypeError, ValueError, OSError) as error:
+        except Exception as error:
             ticket.finish(None, error)
             return
         pipeline.prepare(ticket)
 
     def send(self, ticket: Ticket) -> None:
         """Sends what was prepared."""
-        if self._pipeline is not None:
-            self._pipeline.send(ticket)
+        if ticket.result is None and (ticket.pipeline is not self._pipeline or not self._is_open):
+            # The association that it was prepared for has ended since.
+            self.prepare(ticket)
+        if ticket.result is None and ticket.pipeline is not None:
+            ticket.pipeline.send(ticket)
 
     def take(self) -> Ticket:
         """Waits for the next object to be over; gives its ticket, with its result."""
         while not self._finished:
-            pipeline = self._pipeline
-            if pipeline is not None and pipeline.pending:
-                ticket = pipeline.take()
-                (self._again if self._is_worth_another(ticket) else self._finished).append(ticket)
+            if self._pipeline is not None and self._pipeline.pending:
+                self._take_from(self._pipeline)
             else:
                 self._send_again(self._again.popleft())
         return self._finished.popleft()
+
+    @property
+    def is_unwanted(self) -> bool:
+        """Whether nobody waits for what is under way any more."""
+        return self._parent._is_over
+
+    def withdraw(self) -> None:
+        """Nothing: what was sent is under way."""
 
     def close(self, abort: bool) -> None:
         """Releases the association, or aborts it."""
@@ -128,19 +147,27 @@ class Destination:
             pipeline.close()
             pipeline.association.release()
 
+    @property
+    def _is_open(self) -> bool:
+        pipeline = self._pipeline
+        return pipeline is not None and not pipeline.is_lost and pipeline.association.is_established
+
+    def _take_from(self, pipeline: Pipeline) -> None:
+        ticket = pipeline.take()
+        (self._again if self._is_worth_another(ticket) else self._finished).append(ticket)
+
     def _is_worth_another(self, ticket: Ticket) -> bool:
         result = ticket.result
-        if result is None or ticket.attempts >= self._options.retries or self._parent._is_over:
+        if result is None or ticket.attempts >= self._options.retries:
+            return False
+        if self._parent._is_over or self._request.is_cancelled:
             return False
         return result.status is None or code_to_category(result.status) not in ("Success", "Warning")
 
     def _send_again(self, ticket: Ticket) -> None:
         self.close(abort=False)
         again = Ticket(ticket.source, ticket.item, attempts=ticket.attempts + 1)
-        try:
-            self.prepare(again)
-        except Unreachable as error:
-            again.finish(None, error)
+        self.prepare(again)
         self.send(again)
         if again.result is not None:
             self._finished.append(again)
@@ -148,7 +175,7 @@ class Destination:
     def _pipeline_for(self, item: StoreObject) -> Pipeline:
         """The open association where it has a context for the object, or another one."""
         pipeline = self._pipeline
-        if pipeline is None or pipeline.is_lost or not pipeline.association.is_established:
+        if pipeline is None or not self._is_open:
             if not self._given:
                 self._need(item)
             pipeline = self._open()
@@ -182,18 +209,35 @@ class Destination:
         return bool(missing)
 
     def _open(self) -> Pipeline:
-        """An association in place of the one that is open, whose results are kept."""
+        """An association in place of the one that is open, whose results are kept.
+
+        Raises Unreachable, or OSError where the destination was there before; ValueError where it accepts nothing.
+        """
         if self._pipeline is not None:
             while self._pipeline.pending:
-                self._finished.append(self._pipeline.take())
+                self._take_from(self._pipeline)
             self.close(abort=False)
+        if self._parent._is_over:
+            raise ConnectionAbortedError(f"{self._parent._name} has ended, for which it was to be sent")
+        nothing = f"{self._associate['ae_title']} accepted none of the presentation contexts that the objects need"
+        if self._hopeless == self._pairs:
+            raise ValueError(nothing)
         wanted = [build_context(sop_class, [syntax]) for sop_class, syntax in self._pairs]
         # The newest matter most where there are too many.
         contexts = [*self._given, *wanted][-MOST_CONTEXTS:]
         host, port = self._address
-        association = self._parent.ae.associate(host, port, contexts=contexts, **self._associate)
+        try:
+            association = self._parent.ae.associate(host, port, contexts=contexts, **self._associate)
+        except (TypeError, ValueError, RuntimeError) as error:
+            # What the handler yielded beside the address.
+            raise Unreachable(str(error)) from error
+        if association.rejected_contexts and not association.accepted_contexts:
+            self._reached, self._hopeless = True, self._pairs
+            raise ValueError(nothing)
         if not association.is_established:
-            raise Unreachable(association._ending() or "it accepted no presentation context")
+            words = association._ending()
+            raise ConnectionError(words) if self._reached else Unreachable(words)
+        self._reached = True
         decompress = self._options.decompress
         self._pipeline = Pipeline(association, self._priority, self._originator, self._parent._connection, decompress)
         return self._pipeline
@@ -208,7 +252,10 @@ class ParallelDestination:
         self._threads: list[threading.Thread] = []
         self._destinations: list[Destination] = []
         self._todo: queue.SimpleQueue[Ticket | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[Ticket, Unreachable | None]] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[Ticket] = queue.SimpleQueue()
+        #: Threads that have an association, or are to get one.
+        self._serving = 0
+        self._lock = threading.Lock()
         self.pending = 0
 
     @property
@@ -217,29 +264,37 @@ class ParallelDestination:
         return self.pending >= 2 * self._number
 
     def prepare(self, ticket: Ticket) -> None:
-        """Nothing: each thread reads ahead for itself."""
+        """Nothing: each thread does it for itself."""
 
     def send(self, ticket: Ticket) -> None:
         """Hands an object to the next thread that is free."""
         self.pending += 1
-        self._todo.put(ticket)
         if len(self._threads) < min(self._number, self.pending):
             destination = self._make()
             thread = threading.Thread(target=self._run, args=(destination,), name="dimsefast-move", daemon=True)
             self._destinations.append(destination)
             self._threads.append(thread)
+            with self._lock:
+                self._serving += 1
             thread.start()
+        self._todo.put(ticket)
 
     def take(self) -> Ticket:
-        """Waits for the next object to be over. Raises Unreachable."""
-        ticket, unreachable = self._done.get()
+        """Waits for the next object to be over; gives its ticket, with its result."""
+        ticket = self._done.get()
         self.pending -= 1
-        if unreachable is not None:
-            raise unreachable
         return ticket
+
+    def withdraw(self) -> None:
+        """Takes back the objects that no thread has begun with."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._todo.get_nowait()
+                self.pending -= 1
 
     def close(self, abort: bool) -> None:
         """Releases the associations, or aborts them."""
+        self.withdraw()
         for destination in self._destinations if abort else ():
             destination.close(abort=True)
         for _ in self._threads:
@@ -250,11 +305,28 @@ class ParallelDestination:
     def _run(self, destination: Destination) -> None:
         try:
             while (ticket := self._todo.get()) is not None:
-                try:
-                    destination.prepare(ticket)
-                    destination.send(ticket)
-                    self._done.put((ticket if ticket.result is not None else destination.take(), None))
-                except Unreachable as error:
-                    self._done.put((ticket, error))
+                self._deliver(destination, ticket)
+                if ticket.result is None:
+                    # The destination does not take this many associations: the others do without this one.
+                    self._todo.put(ticket)
+                    return
         finally:
-            destination.close(abort=False)
+            destination.close(abort=destination.is_unwanted)
+
+    def _deliver(self, destination: Destination, ticket: Ticket) -> None:
+        """Delivers one object, or gives it back without a result where it is for another thread."""
+        try:
+            destination.prepare(ticket)
+            destination.send(ticket)
+            over = ticket if ticket.result is not None else destination.take()
+        except Exception as error:
+            ticket.finish(None, error)
+            over = ticket
+        if over.result is not None and isinstance(over.result.error, Unreachable):
+            with self._lock:
+                is_last = self._serving == 1
+                self._serving -= not is_last
+            if not is_last:
+                over.result = None
+                return
+        self._done.put(over)

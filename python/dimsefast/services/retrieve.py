@@ -73,6 +73,9 @@ class Delivery(Protocol):
     def take(self) -> Ticket:
         """Waits for the next object to be over."""
 
+    def withdraw(self) -> object:
+        """Takes back what has not begun."""
+
 
 class _Finished(Exception):
     """The operation ends here with this status."""
@@ -110,7 +113,11 @@ def move(association: Association, request: Request) -> None:
         if address is None:
             raise _Finished(UNKNOWN_DESTINATION, comment(f"move destination {name} is not known"))
         announced = _count(_next(items, evt.EVT_C_MOVE, association, MOVE_BAD_COUNT), MOVE_BAD_COUNT)
-        options = MoveOptions.taken_from(keywords)
+        try:
+            options = MoveOptions.taken_from(keywords)
+        except ValueError as error:
+            LOGGER.error("the options of move destination %s: %s", name, error)
+            raise _Finished(MOVE_BAD_DESTINATION) from None
 
         def make() -> Destination:
             return Destination(association, request, address, dict(keywords), options)
@@ -187,10 +194,12 @@ def _address(value: Any) -> tuple[tuple[str, int] | None, dict[str, Any]]:
         LOGGER.error("a C-MOVE handler yields (address, port) first, not %r", value)
         raise _Finished(MOVE_BAD_DESTINATION)
     host, port = value[:2]
-    options = dict(value[2]) if len(value) == 3 else {}
-    if host is None or port is None:
-        return None, options
-    return (host, int(port)), options
+    try:
+        options = dict(value[2]) if len(value) == 3 else {}
+        return (None if host is None or port is None else (host, int(port))), options
+    except (TypeError, ValueError) as error:
+        LOGGER.error("a C-MOVE handler yields (address, port) first, not %r: %s", value, error)
+        raise _Finished(MOVE_BAD_DESTINATION) from None
 
 
 class _Retrieval:
@@ -224,11 +233,7 @@ class _Retrieval:
             if isinstance(step, _Ending):
                 ending = step
                 break
-            try:
-                self._delivery.prepare(step)
-            except Unreachable as error:
-                self._give_up_where_nothing_was_done(error)
-                step.finish(None, error)
+            self._delivery.prepare(step)
             while self._delivery.is_full:
                 self._take()
             if self._association._is_over:
@@ -237,6 +242,7 @@ class _Retrieval:
                 # The handler has its chance to say how it ends.
                 step_after = self._step()
                 ending = step_after if isinstance(step_after, _Ending) and step_after.is_said else _Ending(CANCELLED)
+                self._delivery.withdraw()
                 break
             begun += 1
             self._delivery.send(step)
@@ -266,22 +272,17 @@ class _Retrieval:
         return _Ending(code, extra, item, is_said=True)
 
     def _take(self) -> None:
-        try:
-            self._count(self._delivery.take())
-        except Unreachable as error:
-            self._give_up_where_nothing_was_done(error)
-            LOGGER.error("%s: %s", self._association._name, error)
-            self._operations.count(NOT_SENT, "")
-            self._respond()
-
-    def _give_up_where_nothing_was_done(self, error: Unreachable) -> None:
-        if self._operations.done == 0:
-            raise error
+        self._count(self._delivery.take())
 
     def _count(self, ticket: Ticket) -> None:
-        """Counts one that is over. What could not be stored counts as failed; the others go on."""
+        """Counts one that is over. What could not be stored counts as failed; the others go on.
+
+        Raises Unreachable where nothing was delivered before that.
+        """
         result = ticket.result
         assert result is not None
+        if isinstance(result.error, Unreachable) and self._operations.done == 0:
+            raise result.error
         instance = result.sop_instance_uid
         if not instance and isinstance(result.source, Dataset):
             instance = str(result.source.get("SOPInstanceUID", ""))
@@ -343,7 +344,7 @@ class _WithoutBulkData:
             item = store_object(ticket.source)
             dataset = _without_bulk_data(item.read())
             ticket.item = item._replace(dataset=dataset, path=None, encoded=None)
-        except (AttributeError, TypeError, ValueError, OSError) as error:
+        except Exception as error:
             ticket.finish(None, error)
             return
         self._pipeline.prepare(ticket)
@@ -353,6 +354,9 @@ class _WithoutBulkData:
 
     def take(self) -> Ticket:
         return self._pipeline.take()
+
+    def withdraw(self) -> None:
+        self._pipeline.withdraw()
 
 
 def _priority(request: Request) -> int:

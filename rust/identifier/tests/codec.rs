@@ -220,6 +220,10 @@ fn odd_but_honest() {
     let entries = parse(unknown, Syntax::EXPLICIT).unwrap();
     assert_eq!(entries.iter().map(|entry| entry.kind).collect::<Vec<_>>(), [Kind::Sequence, Kind::Item, Kind::Value]);
     assert_eq!(transcode(Record::new(unknown, &entries), Syntax::EXPLICIT, Syntax::EXPLICIT), unknown);
+    let (big, again) = (Syntax::BIG_ENDIAN, |bytes: &[u8], from, to| {
+        transcode(Record::new(bytes, &parse(bytes, from).unwrap()), from, to)
+    });
+    assert_eq!(again(&again(unknown, Syntax::EXPLICIT, big), big, Syntax::EXPLICIT), unknown);
     // A private sequence of undefined length in Implicit VR: known by its items.
     let private = b"\x09\x00\x01\x10\xFF\xFF\xFF\xFF\xFE\xFF\x00\xE0\x00\x00\x00\x00\xFE\xFF\xDD\xE0\x00\x00\x00\x00";
     assert_eq!(one(private, Syntax::IMPLICIT).kind, Kind::Sequence);
@@ -235,6 +239,11 @@ fn odd_but_honest() {
     let fragments = b"\xE0\x7F\x10\x00OB\x00\x00\xFF\xFF\xFF\xFF\xFE\xFF\x00\xE0\x00\x00\x00\x00\xFE\xFF\x00\xE0\x02\x00\x00\x00ab\xFE\xFF\xDD\xE0\x00\x00\x00\x00";
     let entry = one(fragments, Syntax::EXPLICIT);
     assert_eq!((entry.kind, entry.end), (Kind::Fragments, fragments.len() - 8));
+    // Without its VR it can be nothing but OB.
+    let without = [&fragments[..4], &fragments[8..]].concat();
+    let entries = parse(&without, Syntax::EXPLICIT).unwrap();
+    assert_eq!((entries[0].kind, entries[0].vr), (Kind::Fragments, Vr::OB));
+    assert!(Record::new(&without, &entries).has_fragments());
 }
 
 #[test]

@@ -53,13 +53,15 @@ impl Source {
     /// `InvalidData` for what is no dataset; what the file system says.
     pub fn open_converted(path: &Path, offset: u64, from: TransferSyntax, to: TransferSyntax) -> io::Result<Self> {
         let mut source = Self::open(path, offset)?;
-        if from.deflated && !to.deflated {
+        if from == to {
+            return Ok(source);
+        }
+        if from.deflated {
             source = source.inflated()?;
         }
-        if from.syntax != to.syntax {
-            source = source.converted(path, from.syntax, to.syntax)?;
-        }
-        if to.deflated && !from.deflated { source.deflated() } else { Ok(source) }
+        // Where only deflation differs, too: group lengths are left out.
+        source = source.converted(path, from.syntax, to.syntax)?;
+        if to.deflated { source.deflated() } else { Ok(source) }
     }
 
     /// How many bytes the dataset has.
@@ -125,25 +127,36 @@ impl Source {
         if rest.is_empty() {
             return Ok(Self { head, length: 0, ..self });
         }
-        let pixel = PixelData::parse(&rest, from)
-            .ok_or_else(|| broken("its pixel data is encapsulated: it cannot be converted"))?;
+        let pixel =
+            PixelData::parse(&rest, from).ok_or_else(|| broken("it ends in the middle of an element's header"))?;
+        if !pixel.is_pixel_data() {
+            head.extend(self.tail_from(begin, path, from, to)?);
+            return Ok(Self { head, length: 0, ..self });
+        }
+        let length = pixel.length.ok_or_else(|| broken("its pixel data is encapsulated: it cannot be converted"))?;
         let value = begin + pixel.value as u64;
-        let behind = value.checked_add(pixel.length.into()).filter(|end| *end <= self.length);
+        let behind = value.checked_add(length.into()).filter(|end| *end <= self.length);
         let behind = behind.ok_or_else(|| broken("its pixel data is longer than the file"))?;
         let mut writer = Writer::new(to);
-        writer.open_element(pixel.tag, pixel.vr, pixel.length);
+        writer.open_element(pixel.tag, pixel.vr, length);
         head.extend(writer.finish());
-        let mut tail = Vec::new();
-        if self.length - behind > HELD_LIMIT {
-            return Err(broken("what stands behind the pixel data is too long"));
-        }
-        self.read_at(behind, (self.length - behind) as usize, &mut tail)?;
-        let mut tail = convert(&tail, from, to).map_err(|error| broken(&error.to_string()))?;
-        if pixel.length % 2 == 1 {
+        let mut tail = self.tail_from(behind, path, from, to)?;
+        if length % 2 == 1 {
             tail.insert(0, 0);
         }
         let word = if from.big_endian == to.big_endian { 1 } else { pixel.vr.word() };
-        Ok(Self { head, file: self.file, offset: self.offset + value, length: pixel.length.into(), word, tail })
+        Ok(Self { head, file: self.file, offset: self.offset + value, length: length.into(), word, tail })
+    }
+
+    /// What stands behind the pixel data, or in its place, converted.
+    fn tail_from(&self, at: u64, path: &Path, from: Syntax, to: Syntax) -> io::Result<Vec<u8>> {
+        let length = self.length - at;
+        if length > HELD_LIMIT {
+            return Err(part10::invalid(path, "what stands behind the pixel data is too long"));
+        }
+        let mut tail = Vec::new();
+        self.read_at(at, length as usize, &mut tail)?;
+        convert(&tail, from, to).map_err(|error| part10::invalid(path, &error.to_string()))
     }
 
     /// The bytes up to the pixel data.
@@ -293,6 +306,55 @@ mod tests {
                         }
                         assert_eq!(sent, write(to_syntax, 3, &pixels, trailing), "{from:?} to {to:?} by {piece}");
                     }
+                }
+            }
+        }
+    }
+
+    /// A sequence behind the pixel data, or where there is none, is converted as any other: its items are no pixels.
+    #[test]
+    fn a_sequence_behind_the_header_is_converted_and_group_lengths_are_left_out() {
+        use dimsefast_identifier::Vr;
+        let signed = |syntax: Syntax, group_lengths: bool, pixels: bool, undefined: bool| {
+            let number = |value: u16| if syntax.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+            let mut writer = Writer::new(syntax);
+            if group_lengths {
+                writer.element(Tag(0x0010_0000), Vr::UL, &[0, 0, 0, 0]);
+            }
+            writer.element(Tag(0x0010_0010), Vr::PN, b"A^B ");
+            if pixels {
+                writer.element(Tag::PIXEL_DATA, Vr::OW, &[number(1), number(2)].concat());
+            }
+            let sequence = writer.begin_sequence(Tag(0xFFFA_FFFA), undefined);
+            let item = writer.begin_item(undefined);
+            writer.element(Tag(0x0400_0005), Vr::US, &number(7));
+            writer.end_item(item);
+            writer.end_sequence(sequence);
+            writer.finish()
+        };
+        let syntaxes = [
+            ("1.2.840.10008.1.2", Syntax::IMPLICIT),
+            ("1.2.840.10008.1.2.1", Syntax::EXPLICIT),
+            ("1.2.840.10008.1.2.2", Syntax::BIG_ENDIAN),
+            ("1.2.840.10008.1.2.1.99", Syntax::EXPLICIT),
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("object");
+        for (pixels, undefined) in [(false, false), (false, true), (true, false), (true, true)] {
+            for (from, from_syntax) in syntaxes {
+                let from = TransferSyntax::from_uid(from.as_bytes());
+                let dataset = signed(from_syntax, true, pixels, undefined);
+                std::fs::write(&path, if from.deflated { codec::deflate::deflate(&dataset) } else { dataset }).unwrap();
+                for (to, to_syntax) in syntaxes {
+                    let to = TransferSyntax::from_uid(to.as_bytes());
+                    if from == to {
+                        continue;
+                    }
+                    let mut sent = whole(&Source::open_converted(&path, 0, from, to).unwrap(), 1 << 20);
+                    if to.deflated {
+                        sent = codec::deflate::inflate(&sent).unwrap();
+                    }
+                    assert_eq!(sent, signed(to_syntax, false, pixels, undefined), "{from:?} to {to:?}");
                 }
             }
         }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use crate::query::uid_of;
 use dimsefast_identifier::codec::record::{actual_syntax, parse};
 use dimsefast_identifier::codec::transcode::{has_what_messages_lack, transcode};
-use dimsefast_identifier::codec::{Element, Entry, Kind, Record, Syntax, TransferSyntax, deflate};
+use dimsefast_identifier::codec::{CodecError, Element, Entry, Kind, Record, Syntax, TransferSyntax, deflate};
 use dimsefast_identifier::{Tag, Vr, dictionary};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString, PyTuple, PyType};
 
-/// An encoded dataset, parsed: Encoded(data, transfer_syntax). Raises ValueError for what is no dataset.
+/// An encoded dataset, parsed: Encoded(data, transfer_syntax, is_undefined_length=False). Raises ValueError for what is no dataset.
 #[pyclass(frozen, module = "dimsefast._core")]
 pub(crate) struct Encoded {
     source: Arc<Source>,
@@ -49,30 +49,31 @@ impl Encoded {
 pub(crate) fn inflated<'py>(
     data: Bound<'py, PyBytes>,
     transfer_syntax: TransferSyntax,
-) -> PyResult<Bound<'py, PyBytes>> {
+) -> Result<Bound<'py, PyBytes>, CodecError> {
     if !transfer_syntax.deflated {
         return Ok(data);
     }
     let py = data.py();
-    let inflated = deflate::inflate(data.as_bytes()).map_err(|error| no_dataset(&error))?;
+    let inflated = deflate::inflate(data.as_bytes())?;
     Ok(PyBytes::new(py, &inflated))
 }
 
-pub(crate) fn no_dataset(error: &dimsefast_identifier::codec::CodecError) -> PyErr {
+pub(crate) fn no_dataset(error: &CodecError) -> PyErr {
     PyValueError::new_err(format!("not an encoded dataset: {error}"))
 }
 
 #[pymethods]
 impl Encoded {
     #[new]
-    pub(crate) fn new(data: Bound<'_, PyBytes>, transfer_syntax: String) -> PyResult<Self> {
+    #[pyo3(signature = (data, transfer_syntax, is_undefined_length=false))]
+    pub(crate) fn new(data: Bound<'_, PyBytes>, transfer_syntax: String, is_undefined_length: bool) -> PyResult<Self> {
         let known = TransferSyntax::from_uid(transfer_syntax.as_bytes());
-        let data = inflated(data, known)?;
+        let data = inflated(data, known).map_err(|error| no_dataset(&error))?;
         let entries = parse(data.as_bytes(), known.syntax).map_err(|error| no_dataset(&error))?;
         let syntax = actual_syntax(data.as_bytes(), known.syntax);
         let (all, length) = (0..entries.len(), data.as_bytes().len());
         let source = Source { data: data.unbind(), entries, transfer_syntax };
-        Ok(Self { source: Arc::new(source), entries: all, bytes: 0..length, syntax, undefined: false })
+        Ok(Self { source: Arc::new(source), entries: all, bytes: 0..length, syntax, undefined: is_undefined_length })
     }
 
     /// The UID that it was made with.
@@ -97,18 +98,23 @@ impl Encoded {
         !self.syntax.big_endian
     }
 
-    /// Its bytes as they go into a message in `transfer_syntax`: no file meta, no group lengths.
-    fn encode<'py>(&self, py: Python<'py>, transfer_syntax: &str) -> Bound<'py, PyBytes> {
+    /// Its bytes as they go into a message in `transfer_syntax`: no file meta, no group lengths. Raises ValueError for fragments in Big Endian.
+    fn encode<'py>(&self, py: Python<'py>, transfer_syntax: &str) -> PyResult<Bound<'py, PyBytes>> {
         let to = TransferSyntax::from_uid(transfer_syntax.as_bytes());
         let (record, data) = (self.record(py), self.data(py));
+        if to.syntax.big_endian && !self.syntax.big_endian && record.has_fragments() {
+            return Err(PyValueError::new_err(
+                "the dataset cannot be encoded as Explicit VR Big Endian: its pixel data is encapsulated",
+            ));
+        }
         if to.syntax == self.syntax && !has_what_messages_lack(record) {
             if !to.deflated && data.len() == self.source.data.bind(py).as_bytes().len() {
-                return self.source.data.bind(py).clone();
+                return Ok(self.source.data.bind(py).clone());
             }
-            return PyBytes::new(py, &if to.deflated { deflate::deflate(data) } else { data.to_vec() });
+            return Ok(PyBytes::new(py, &if to.deflated { deflate::deflate(data) } else { data.to_vec() }));
         }
         let bytes = transcode(record, self.syntax, to.syntax);
-        PyBytes::new(py, &if to.deflated { deflate::deflate(&bytes) } else { bytes })
+        Ok(PyBytes::new(py, &if to.deflated { deflate::deflate(&bytes) } else { bytes }))
     }
 
     /// The elements as pydicom keeps them: {tag: RawDataElement}, sequences as what `make_sequence(tag, [Encoded], is_undefined_length)` makes
@@ -144,8 +150,17 @@ impl Encoded {
         self.bytes.len()
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (Bound<'py, PyBytes>, &'static str)) {
-        (py.get_type::<Self>(), (PyBytes::new(py, self.data(py)), uid_of(self.syntax)))
+    /// Nothing of it ever changes.
+    fn __copy__(slf: Bound<'_, Self>) -> Bound<'_, Self> {
+        slf
+    }
+
+    fn __deepcopy__<'py>(slf: Bound<'py, Self>, _memo: &Bound<'py, PyAny>) -> Bound<'py, Self> {
+        slf
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyType>, (Bound<'py, PyBytes>, &'static str, bool)) {
+        (py.get_type::<Self>(), (PyBytes::new(py, self.data(py)), uid_of(self.syntax), self.undefined))
     }
 }
 
@@ -175,7 +190,8 @@ impl Encoded {
         // Without a VR pydicom looks it up by itself, private dictionaries included.
         let vr = (!self.syntax.implicit).then(|| vr_name(py, entry.vr));
         let value = match element.value() {
-            b"" if !is_empty_bytes(entry.vr) => None,
+            // None of another length is a value that is still in its file.
+            b"" if entry.kind != Kind::Fragments && !is_empty_bytes(entry.vr) => None,
             value => Some(PyBytes::new(py, value)),
         };
         let length = if entry.kind == Kind::Fragments { u32::MAX as usize } else { entry.end - entry.start };

@@ -3,7 +3,7 @@
 //! What is out of the ordinary (a representation that is ambiguous, a value of a type that pydicom does not make, raw elements of another encoding) is
 //! left to pydicom: the whole dataset is `None` then.
 
-use dimsefast_identifier::codec::{Syntax, TransferSyntax, Writer, deflate};
+use dimsefast_identifier::codec::{DEPTH, Syntax, TransferSyntax, Writer, deflate};
 use dimsefast_identifier::{Tag, Vr, dictionary};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -77,14 +77,19 @@ struct Encoder<'py> {
     writer: Writer,
     /// The value of an element while it is made.
     value: Vec<u8>,
+    /// How many sequences are open.
+    depth: usize,
 }
+
+/// What pydicom takes for the default repertoire.
+const DEFAULT_ENCODING: &str = "iso8859";
 
 /// The character encodings in force, as pydicom has them; `None` for the default.
 type Encodings<'py> = Option<Bound<'py, PyAny>>;
 
 impl<'py> Encoder<'py> {
     fn new(py: Python<'py>, syntax: Syntax) -> PyResult<Self> {
-        Ok(Self { py, pydicom: pydicom(py)?, syntax, writer: Writer::new(syntax), value: Vec::new() })
+        Ok(Self { py, pydicom: pydicom(py)?, syntax, writer: Writer::new(syntax), value: Vec::new(), depth: 0 })
     }
 
     fn dataset(
@@ -122,7 +127,8 @@ impl<'py> Encoder<'py> {
         }
         let value = dataset.get_item(Tag::SPECIFIC_CHARACTER_SET.0)?.getattr(intern!(self.py, "value"))?;
         if value.is_none() {
-            return Ok(None);
+            // Without a value it is the default repertoire, and not what an item would inherit.
+            return Ok(Some(PyList::new(self.py, [DEFAULT_ENCODING])?.into_any()));
         }
         Ok(Some(self.pydicom.convert_encodings.bind(self.py).call1((value,))?))
     }
@@ -147,6 +153,9 @@ impl<'py> Encoder<'py> {
         let vr = element.getattr(intern!(self.py, "VR"))?;
         let vr = vr.cast::<PyString>().map_err(PyErr::from)?;
         let vr = vr.to_str()?.as_bytes().try_into().ok().and_then(Vr::from_letters).ok_or(LeftToPydicom)?;
+        if vr != Vr::SQ && !is_binary(vr) && !is_bytes(vr) && !is_text(vr) {
+            return Err(LeftToPydicom);
+        }
         let value = element.getattr(intern!(self.py, "_value"))?;
         if vr == Vr::SQ {
             let undefined = element.getattr(intern!(self.py, "is_undefined_length"))?.is_truthy()?;
@@ -167,22 +176,23 @@ impl<'py> Encoder<'py> {
     fn raw(&mut self, tag: Tag, element: &Bound<'py, PyTuple>, dataset: &Bound<'py, PyAny>) -> Encoding<()> {
         // RawDataElement: tag, VR, length, value, value_tell, is_implicit_VR, is_little_endian, ...
         let is_little_endian: bool = element.get_item(6)?.extract()?;
-        let is_undefined = element.get_item(2)?.extract::<u32>()? == u32::MAX;
+        let length = element.get_item(2)?.extract::<u32>()?;
         let vr = match element.get_item(1)?.extract::<Option<String>>()? {
             Some(letters) => letters.as_bytes().try_into().ok().and_then(Vr::from_letters).ok_or(LeftToPydicom)?,
             None if tag.is_private() || dictionary::depends_on_dataset(tag) => return Err(LeftToPydicom),
             None => dictionary::vr(tag, false),
         };
-        if is_undefined || vr == Vr::SQ || (is_little_endian == self.syntax.big_endian && vr.word() > 1) {
+        if length == u32::MAX || vr == Vr::SQ || (is_little_endian == self.syntax.big_endian && vr.word() > 1) {
             return Err(LeftToPydicom);
         }
         let value = element.get_item(3)?;
         let value = match value.cast::<PyBytes>() {
             Ok(bytes) => bytes.as_bytes(),
-            Err(_) if value.is_none() => b"",
+            Err(_) if value.is_none() && length == 0 => b"",
+            // It is still in its file.
             Err(_) => return Err(LeftToPydicom),
         };
-        if vr.uses_character_set() && !value.is_ascii() {
+        if vr.uses_character_set() && !is_plain(value) {
             // Its bytes are in the character set that was read.
             let read = dataset.getattr(intern!(self.py, "original_character_set"))?;
             if !read.eq(dataset.getattr(intern!(self.py, "_character_set"))?)? {
@@ -200,6 +210,11 @@ impl<'py> Encoder<'py> {
         undefined: bool,
         encodings: Option<&Bound<'py, PyAny>>,
     ) -> Encoding<()> {
+        if self.depth == DEPTH {
+            // Perhaps it is within itself.
+            return Err(LeftToPydicom);
+        }
+        self.depth += 1;
         let sequence = self.writer.begin_sequence(tag, undefined);
         if !value.is_none() {
             for item in value.try_iter()? {
@@ -211,6 +226,7 @@ impl<'py> Encoder<'py> {
             }
         }
         self.writer.end_sequence(sequence);
+        self.depth -= 1;
         Ok(())
     }
 
@@ -236,18 +252,20 @@ impl<'py> Encoder<'py> {
         if is_binary(vr) {
             return self.number(vr, value);
         }
-        if let Ok(text) = value.cast::<PyString>() {
-            return self.text(vr, text, encodings);
-        }
         if is_bytes(vr) {
             self.value.extend_from_slice(value.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes());
             return Ok(());
+        }
+        if let Ok(text) = value.cast::<PyString>() {
+            return self.text(vr, text, encodings);
         }
         if value.get_type().is(self.pydicom.person_name.bind(self.py)) {
             return self.name(value, encodings);
         }
         // IS, DS, DA, TM and DT keep what they were made of.
-        if let Some(original) = value.getattr_opt(intern!(self.py, "original_string"))? {
+        if matches!(vr, Vr::IS | Vr::DS | Vr::DA | Vr::TM | Vr::DT)
+            && let Some(original) = value.getattr_opt(intern!(self.py, "original_string"))?
+        {
             return self.text(vr, original.cast::<PyString>().map_err(PyErr::from)?, encodings);
         }
         if matches!(vr, Vr::IS | Vr::DS) && !value.is_instance_of::<PyBool>() {
@@ -269,6 +287,13 @@ impl<'py> Encoder<'py> {
     }
 
     fn name(&mut self, name: &Bound<'py, PyAny>, encodings: Option<&Bound<'py, PyAny>>) -> Encoding<()> {
+        let original = name.getattr(intern!(self.py, "original_string"))?;
+        if let Ok(original) = original.cast::<PyBytes>()
+            && self.is_read_as(name, encodings)?
+        {
+            self.value.extend_from_slice(original.as_bytes());
+            return Ok(());
+        }
         let components = name.getattr(intern!(self.py, "_components"))?;
         if let Ok(groups) = components.cast::<PyTuple>() {
             let start = self.value.len();
@@ -283,15 +308,21 @@ impl<'py> Encoder<'py> {
                 return Ok(());
             }
             self.value.truncate(start);
-        } else if let Ok(original) = name.getattr(intern!(self.py, "original_string"))?.cast::<PyBytes>()
-            && original.as_bytes().is_ascii()
-        {
-            self.value.extend_from_slice(original.as_bytes());
-            return Ok(());
         }
         let encoded = name.call_method1(intern!(self.py, "encode"), (encodings.ok_or(LeftToPydicom)?,))?;
         self.value.extend_from_slice(encoded.cast::<PyBytes>().map_err(PyErr::from)?.as_bytes());
         Ok(())
+    }
+
+    /// Whether a name was read in the encodings in which it goes out.
+    fn is_read_as(&self, name: &Bound<'py, PyAny>, encodings: Option<&Bound<'py, PyAny>>) -> Encoding<bool> {
+        let read = name.getattr(intern!(self.py, "encodings"))?;
+        let Ok(read) = read.cast::<PyTuple>() else { return Ok(false) };
+        let same = match encodings {
+            Some(encodings) => encodings.cast::<PyList>().map_err(PyErr::from)?.to_tuple().eq(read)?,
+            None => PyTuple::new(self.py, [DEFAULT_ENCODING])?.eq(read)?,
+        };
+        Ok(same)
     }
 
     /// Whether text goes out as UTF-8.
@@ -338,6 +369,16 @@ impl<'py> Encoder<'py> {
 fn single(number: f64) -> Encoding<f32> {
     let single = number as f32;
     if single.is_infinite() && number.is_finite() { Err(LeftToPydicom) } else { Ok(single) }
+}
+
+/// Whether it is the same in every character set: ASCII, and no escape of ISO 2022.
+fn is_plain(value: &[u8]) -> bool {
+    value.is_ascii() && !value.contains(&0x1B)
+}
+
+fn is_text(vr: Vr) -> bool {
+    vr.uses_character_set()
+        || matches!(vr, Vr::AE | Vr::AS | Vr::CS | Vr::DA | Vr::DS | Vr::DT | Vr::IS | Vr::TM | Vr::UI | Vr::UR)
 }
 
 fn is_binary(vr: Vr) -> bool {

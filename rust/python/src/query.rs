@@ -33,7 +33,7 @@ impl<'py> Candidate<'py> {
                 Ok((inner.data(encoded.py()).into(), inner.syntax()))
             }
             Self::Bytes(bytes) if transfer_syntax.deflated => {
-                let bytes = inflated(bytes.clone(), transfer_syntax)?;
+                let bytes = inflated(bytes.clone(), transfer_syntax).map_err(|error| no_dataset(&error))?;
                 Ok((bytes.as_bytes().to_vec().into(), transfer_syntax.syntax))
             }
             Self::Bytes(bytes) => Ok((bytes.as_bytes().into(), transfer_syntax.syntax)),
@@ -116,11 +116,14 @@ impl Query {
         transfer_syntax: &str,
     ) -> PyResult<Vec<usize>> {
         let known = TransferSyntax::from_uid(transfer_syntax.as_bytes());
+        let no_candidate = |at: usize, error: CodecError| {
+            PyValueError::new_err(format!("candidate {at} is not an encoded dataset: {error}"))
+        };
         let mut held = Vec::with_capacity(last.saturating_sub(first));
         for at in first..last.min(candidates.len()) {
             let candidate = candidates.get_item(at)?;
             let bytes = candidate.cast::<PyBytes>().map_err(PyErr::from)?.clone();
-            held.push(inflated(bytes, known)?.unbind());
+            held.push(inflated(bytes, known).map_err(|error| no_candidate(at, error))?.unbind());
         }
         // The references keep the bytes alive, and bytes never change.
         let datasets: Vec<&[u8]> = held.iter().map(|bytes| bytes.bind(py).as_bytes()).collect();
@@ -135,9 +138,7 @@ impl Query {
             }
             Ok(found)
         });
-        found.map_err(|(at, error): (usize, CodecError)| {
-            PyValueError::new_err(format!("candidate {at} is not an encoded dataset: {error}"))
-        })
+        found.map_err(|(at, error)| no_candidate(at, error))
     }
 
     /// The encoded identifier of a response, in the transfer syntax of the candidate but not deflated; `extra` are elements of its own: (tag, VR,

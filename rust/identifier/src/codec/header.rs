@@ -182,23 +182,29 @@ pub fn length_up_to(bytes: &[u8], syntax: Syntax, last: Tag) -> Option<usize> {
     }
 }
 
-/// The header of an element whose value is not in memory: pixel data of native encoding.
+/// The header of an element whose value is not in memory: pixel data, mostly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PixelData {
     /// Its tag.
     pub tag: Tag,
     /// Its representation.
     pub vr: Vr,
-    /// The length of its value, in bytes.
-    pub length: u32,
+    /// The length of its value, in bytes; `None` where it is undefined.
+    pub length: Option<u32>,
     /// The length of its header, in bytes.
     pub value: usize,
 }
 
 impl PixelData {
-    /// Reads the header that `bytes` begin with. `None` where they do not, or where its length is undefined. Without VR it is OW (PS3.5 A.1).
+    /// Reads the header that `bytes` begin with; `None` where they do not. Without VR it is OW (PS3.5 A.1).
     pub fn parse(bytes: &[u8], syntax: Syntax) -> Option<Self> {
-        let header = header(bytes, 0, syntax).filter(|header| !header.is_undefined())?;
-        Some(Self { tag: header.tag, vr: header.vr(false), length: header.length, value: header.value })
+        let header = header(bytes, 0, syntax)?;
+        let length = (!header.is_undefined()).then_some(header.length);
+        Some(Self { tag: header.tag, vr: header.vr(false), length, value: header.value })
+    }
+
+    /// Whether it is pixel data, of whatever kind: (7FE0,0008) Float, (7FE0,0009) Double Float, or (7FE0,0010).
+    pub fn is_pixel_data(&self) -> bool {
+        (0x7FE0_0008..=0x7FE0_0010).contains(&self.tag.0) && self.vr != Vr::SQ
     }
 }

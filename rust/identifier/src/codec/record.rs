@@ -59,6 +59,11 @@ impl<'a> Record<'a> {
         Elements { record: self }
     }
 
+    /// Whether any element, those of items included, is made of fragments.
+    pub fn has_fragments(self) -> bool {
+        self.entries.iter().any(|entry| entry.kind == Kind::Fragments)
+    }
+
     /// The element with this tag; of several the last, as the one that was meant to replace the others.
     pub fn get(self, tag: Tag) -> Option<Element<'a>> {
         self.elements().filter(|element| element.entry.tag == tag).last()
@@ -204,7 +209,11 @@ impl Parser<'_> {
                 header.value_end(bytes.len()).map(|end| (end, end))?
             };
             entry.end = end;
-            entry.kind = if undefined { Kind::Fragments } else { Kind::Value };
+            if undefined {
+                entry.kind = Kind::Fragments;
+                // PS3.5 A.4
+                entry.vr = header.vr.unwrap_or(Vr::OB);
+            }
             self.entries.push(entry);
             return Ok(after);
         }

@@ -102,8 +102,12 @@ impl Writer {
     pub fn delimited(&mut self, tag: Tag, vr: Vr, items: &[u8]) {
         self.header(tag, vr, UNDEFINED);
         self.out.extend_from_slice(items);
+        // PS3.5 6.2.2: the items of an UN are in Little Endian whatever surrounds them, and so is what ends them.
+        let around = self.syntax;
+        self.syntax.big_endian &= vr != Vr::UN;
         self.tag(Tag::SEQUENCE_DELIMITATION);
         self.u32(0);
+        self.syntax = around;
     }
 
     /// Begins a sequence.
