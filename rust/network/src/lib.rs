@@ -16,6 +16,7 @@ mod message;
 mod operation;
 pub mod part10;
 pub mod process;
+mod read;
 mod send;
 mod sink;
 mod source;

@@ -9,12 +9,10 @@ mod header;
 mod layout;
 mod leftovers;
 mod name;
+mod received;
+mod turn;
 
-use std::any::Any;
-use std::fmt;
-use std::fs::{self, File};
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use dimsefast_protocol::types::{AeTitle, Uid};
@@ -24,9 +22,12 @@ pub use header::{Attributes, Header};
 pub use layout::{Layout, LayoutError, check_attribute};
 pub use leftovers::remove_leftovers;
 pub use name::{safe_uid, safe_value};
+pub use received::Received;
+pub use turn::{Answer, Turn, Writer};
 
 use file::FileSink;
 use header::HeaderReader;
+use turn::Written;
 
 /// A memory sink moves to a temporary file above this many bytes.
 pub(crate) const SPILL_LIMIT: usize = 64 << 20;
@@ -37,9 +38,6 @@ const LONG: usize = 16 << 10;
 
 /// What comes before the service is asked where an object belongs is kept up to this many bytes: then it is asked with what there is.
 const QUESTION_LIMIT: usize = 1 << 20;
-
-/// How much a writer of the service gets at a time, in bytes; at the end of the dataset less.
-const WRITER_PIECE: usize = 1 << 20;
 
 /// Where received composite objects (C-STORE) go. Every other dataset goes to memory.
 #[derive(Debug, Clone)]
@@ -95,112 +93,6 @@ impl Object {
     }
 }
 
-/// A received dataset.
-#[derive(Debug)]
-pub enum Received {
-    /// Its encoded bytes.
-    Memory(Vec<u8>),
-    /// In a file, from `offset` bytes on.
-    File {
-        /// Where it is.
-        path: PathBuf,
-        /// Where the dataset begins in it.
-        offset: u64,
-        /// Its length in bytes.
-        length: u64,
-        /// Removed when this value is dropped.
-        temporary: bool,
-    },
-    /// Dropped, or given to a writer of the service: its length in bytes.
-    Passed(u64),
-    /// It could not be kept; the rest was read and dropped.
-    Failed(io::Error),
-    /// It was refused with this status; the rest was read and dropped.
-    Refused(u16),
-}
-
-impl Received {
-    /// Copies the encoded dataset into a buffer of its length.
-    ///
-    /// # Errors
-    /// What the file system says, or why it could not be kept in the first place.
-    pub fn copy_to(&self, buffer: &mut [u8]) -> io::Result<()> {
-        match self {
-            Self::Memory(bytes) => {
-                buffer.copy_from_slice(bytes);
-                Ok(())
-            }
-            Self::File { path, offset, .. } => {
-                std::os::unix::fs::FileExt::read_exact_at(&File::open(path)?, buffer, *offset)
-            }
-            Self::Passed(_) | Self::Refused(_) => Err(io::Error::other("the dataset was not kept")),
-            Self::Failed(error) => Err(io::Error::new(error.kind(), error.to_string())),
-        }
-    }
-
-    /// Its length in bytes.
-    pub fn len(&self) -> u64 {
-        match self {
-            Self::Memory(bytes) => bytes.len() as u64,
-            Self::File { length, .. } | Self::Passed(length) => *length,
-            Self::Failed(_) | Self::Refused(_) => 0,
-        }
-    }
-
-    /// Whether it has no bytes.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-impl Drop for Received {
-    fn drop(&mut self) {
-        if let Self::File { path, temporary: true, .. } = self {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-/// What the service writes to. The core only keeps it, as long as the dataset comes in.
-pub type Writer = Arc<dyn Any + Send + Sync>;
-
-/// What the service does before a dataset goes on.
-pub enum Turn {
-    /// Say where it belongs.
-    Decide,
-    /// Write the next piece.
-    Write {
-        /// Where to.
-        writer: Writer,
-        /// The piece.
-        bytes: Vec<u8>,
-        /// Whether the dataset ends with it.
-        last: bool,
-    },
-}
-
-impl fmt::Debug for Turn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Decide => f.write_str("Decide"),
-            Self::Write { bytes, last, .. } => write!(f, "Write {{ {} bytes, last: {last} }}", bytes.len()),
-        }
-    }
-}
-
-/// What the service says when it had its turn.
-#[derive(Clone)]
-pub enum Answer {
-    /// It goes there. [`StorePlan::Ask`] counts as memory.
-    Into(StorePlan),
-    /// The service writes it itself, to this.
-    Write(Writer),
-    /// It has written its piece.
-    Written,
-    /// The rest is dropped, and this status answered.
-    Refuse(u16),
-}
-
 /// A dataset that is coming in.
 pub(crate) struct Sink {
     target: Target,
@@ -219,27 +111,6 @@ enum Target {
     Writer(Written),
     Failed(io::Error),
     Refused(u16),
-}
-
-/// What the service writes.
-struct Written {
-    writer: Writer,
-    /// Not yet given to it.
-    held: Vec<u8>,
-    /// In all.
-    length: u64,
-    /// It has been given the last piece.
-    ended: bool,
-}
-
-impl Written {
-    fn turn(&mut self, whole: bool) -> Option<Turn> {
-        if self.ended || !whole && self.held.len() < WRITER_PIECE {
-            return None;
-        }
-        self.ended = whole;
-        Some(Turn::Write { writer: self.writer.clone(), bytes: std::mem::take(&mut self.held), last: whole })
-    }
 }
 
 impl Sink {
@@ -307,8 +178,7 @@ impl Sink {
                 return;
             }
             Target::Writer(written) => {
-                written.length += bytes.len() as u64;
-                written.held.extend_from_slice(bytes);
+                written.write(bytes);
                 return;
             }
             Target::Asking(held) => {
@@ -357,10 +227,7 @@ impl Sink {
                 *self = Self::for_object(plan, object);
                 self.write(&held);
             }
-            Answer::Write(writer) => {
-                let length = held.len() as u64;
-                self.target = Target::Writer(Written { writer: writer.clone(), held, length, ended: false });
-            }
+            Answer::Write(writer) => self.target = Target::Writer(Written::new(writer.clone(), held)),
             // No answer to the question: as if it had said nothing special.
             Answer::Written => self.target = Target::Memory(held),
             Answer::Refuse(status) => self.target = Target::Refused(*status),
@@ -395,7 +262,9 @@ fn make_room(held: &mut Vec<u8>, more: usize, expected: usize) {
 
 #[cfg(test)]
 mod tests {
+    use super::turn::WRITER_PIECE;
     use super::*;
+    use std::fs;
     use std::path::Path;
 
     pub(super) fn contents(received: &Received) -> Vec<u8> {
