@@ -128,11 +128,6 @@ class Destination:
                 self._send_again(self._again.popleft())
         return self._finished.popleft()
 
-    @property
-    def is_unwanted(self) -> bool:
-        """Whether nobody waits for what is under way any more."""
-        return self._parent._is_over
-
     def withdraw(self) -> None:
         """Nothing: what was sent is under way."""
 
@@ -255,6 +250,7 @@ class ParallelDestination:
         self._done: queue.SimpleQueue[Ticket] = queue.SimpleQueue()
         #: Threads that have an association, or are to get one.
         self._serving = 0
+        self._aborting = False
         self._lock = threading.Lock()
         self.pending = 0
 
@@ -295,6 +291,7 @@ class ParallelDestination:
     def close(self, abort: bool) -> None:
         """Releases the associations, or aborts them."""
         self.withdraw()
+        self._aborting = abort
         for destination in self._destinations if abort else ():
             destination.close(abort=True)
         for _ in self._threads:
@@ -311,7 +308,7 @@ class ParallelDestination:
                     self._todo.put(ticket)
                     return
         finally:
-            destination.close(abort=destination.is_unwanted)
+            destination.close(abort=self._aborting)
 
     def _deliver(self, destination: Destination, ticket: Ticket) -> None:
         """Delivers one object, or gives it back without a result where it is for another thread."""

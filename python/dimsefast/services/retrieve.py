@@ -131,7 +131,7 @@ def move(association: Association, request: Request) -> None:
             LOGGER.error("move destination %s at %s:%s: %s", name, *address, cause)
             retrieval.abandon(UNKNOWN_DESTINATION, comment(f"{name}: {cause}"))
         finally:
-            destination.close(abort=association._is_over)
+            destination.close(abort=not retrieval.is_complete)
 
     _operate(association, request, evt.EVT_C_MOVE, MOVE_FAILED, MOVE_NO_DESTINATION, operate)
 
@@ -223,6 +223,8 @@ class _Retrieval:
         self._operations = SubOperations(announced)
         self._delivery = delivery
         self._report = report
+        #: Whether nothing is under way any more. The requestor may leave as soon as it has the final response.
+        self.is_complete = False
 
     def run(self) -> None:
         """Delivers what the handler yields. Raises Unreachable where nothing was delivered before that."""
@@ -251,10 +253,12 @@ class _Retrieval:
         while self._delivery.pending:
             self._take()
         if not self._association._is_over:
+            self.is_complete = True
             self._finish(ending or _Ending(None))
 
     def abandon(self, status: int, extra: list[Element]) -> None:
         """Ends it with nothing done."""
+        self.is_complete = True
         respond_finally(self._association, self._request, SubOperations(0), status, extra, [])
 
     def _step(self) -> Ticket | _Ending:
