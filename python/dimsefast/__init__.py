@@ -12,6 +12,7 @@ from typing import Any
 from . import _config, _core, evt, presentation, query, sop_class
 from .ae import AE
 from .association import Association
+from .client import Client
 from .errors import (
     AssociationAborted,
     AssociationError,
@@ -20,9 +21,13 @@ from .errors import (
     DimsefastError,
     MatchError,
     PeerUnreachable,
+    ReceiverError,
+    ServiceNotSupported,
+    StatusError,
 )
 from .log import debug_logger
 from .matching import Condition, Matcher
+from .peer import Peer
 from .presentation import (
     ALL_TRANSFER_SYNTAXES,
     DEFAULT_TRANSFER_SYNTAXES,
@@ -33,6 +38,8 @@ from .presentation import (
     build_context,
     build_role,
 )
+from .receiver import Received, Receiver
+from .reports import Failure, Progress, Report, RetrieveReport, StoreReport
 from .sending import StoreResult
 from .sop_class import register_uid
 
@@ -51,11 +58,23 @@ __all__ = [
     "AssociationError",
     "AssociationRejected",
     "AssociationTimeout",
+    "Client",
     "Condition",
     "DimsefastError",
+    "Failure",
     "MatchError",
     "Matcher",
+    "Peer",
     "PeerUnreachable",
+    "Progress",
+    "Received",
+    "Receiver",
+    "ReceiverError",
+    "Report",
+    "RetrieveReport",
+    "ServiceNotSupported",
+    "StatusError",
+    "StoreReport",
     "StoreResult",
     "__version__",
     "_config",
