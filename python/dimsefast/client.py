@@ -331,9 +331,11 @@ class Client:
         if status in (0x0000, _CANCELLED) or 0xB000 <= status <= 0xBFFF or report.completed or report.failed:
             return
         advice = ""
-        if status == _UNKNOWN_DESTINATION:
+        if operation == "C-MOVE":
             where = "where it listens" if receiving is None else f"at {_place(receiving[0], here)}"
-            advice = f"{self.peer.ae_title} must know the AE {destination} {where}"
+            # Some say no more than that they cannot where they do not know the destination.
+            may = "" if status == _UNKNOWN_DESTINATION else "is the destination known? "
+            advice = f"{may}{self.peer.ae_title} must know the AE {destination} {where}"
         raise StatusError(str(self.peer), operation, status, str(last.get("ErrorComment") or ""), advice)
 
     def _arrival(
