@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 from dimsefast import AE, build_context
 from dimsefast.sop_class import CTImageStorage
+from interop.conftest import Provider, free_port
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
@@ -17,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 def blocks() -> dict[str, str]:
     """The code blocks by heading, on free ports."""
     text = (ROOT / "README.md").read_text()
-    found = re.findall(r"^## (.+?)\n.*?```python\n(.*?)```", text, re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^## (.+?)\n(?:(?!## ).*\n)*?```python\n((?s:.*?))```", text, re.MULTILINE)
     return dict(found)
 
 
@@ -46,6 +48,22 @@ def test_the_receiver_writes_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     finally:
         server.shutdown()  # type: ignore[attr-defined]
     assert len(list((tmp_path / "incoming").iterdir())) == 1
+
+
+def test_the_client_does_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "archive").mkdir()
+    shutil.copy(str(get_testdata_file("CT_small.dcm")), tmp_path / "archive")
+    port = free_port()
+    archive = Provider(tmp_path / "archive")
+    archive.destinations["WORKSTATION"] = ("127.0.0.1", port)
+    try:
+        exec(blocks()["A client"].replace("11112", str(archive.port)).replace("11113", str(port)), {})
+    finally:
+        archive.ae.shutdown()
+    assert capsys.readouterr().out == "CompressedSamples^CT1 True\n1\n1 []\n"
 
 
 def test_every_command_and_file_that_is_named_is_there() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from . import _config, _core, evt, presentation, query, sop_class
 from .ae import AE
 from .association import Association
+from .client import Client, Failure, Peer, Progress, Received, Receiver, Report, RetrieveReport, StoreReport
 from .errors import (
     AssociationAborted,
     AssociationError,
@@ -20,6 +21,9 @@ from .errors import (
     DimsefastError,
     MatchError,
     PeerUnreachable,
+    ReceiverError,
+    ServiceNotSupported,
+    StatusError,
 )
 from .log import debug_logger
 from .matching import Condition, Matcher
@@ -53,11 +57,23 @@ __all__ = [
     "AssociationError",
     "AssociationRejected",
     "AssociationTimeout",
+    "Client",
     "Condition",
     "DimsefastError",
+    "Failure",
     "MatchError",
     "Matcher",
+    "Peer",
     "PeerUnreachable",
+    "Progress",
+    "Received",
+    "Receiver",
+    "ReceiverError",
+    "Report",
+    "RetrieveReport",
+    "ServiceNotSupported",
+    "StatusError",
+    "StoreReport",
     "StoreResult",
     "StoreTo",
     "__version__",

@@ -72,6 +72,66 @@ class PeerUnreachable(AssociationError, ConnectionError):
         super().__init__(peer, f"cannot be reached: {message}; check its host name, port and firewall")
 
 
+class ServiceNotSupported(AssociationError):
+    """The peer took the association, but not the presentation contexts that the work needs."""
+
+
+class StatusError(DimsefastError):
+    """The peer answered a request with a status that is a failure.
+
+    Attributes:
+        peer: "AET@host:port" of the peer.
+        operation: "C-FIND" and the like.
+        status: the status code.
+        comment: the peer's Error Comment; empty where it sent none.
+    """
+
+    def __init__(self, peer: str, operation: str, status: int, comment: str = "", advice: str = "") -> None:
+        words = f"{peer}: {operation} failed: {status_words(status)}"
+        super().__init__(words + (f" ({comment!r})" if comment else "") + (f": {advice}" if advice else ""))
+        self.peer, self.operation, self.status, self.comment = peer, operation, status, comment
+
+
+class ReceiverError(DimsefastError):
+    """Objects that were to come to our own C-STORE receiver cannot come, or did not."""
+
+
+_STATUSES = {
+    0x0000: "success",
+    0x0110: "processing failure",
+    0x0112: "no such SOP instance",
+    0x0117: "invalid SOP instance",
+    0x0118: "no such SOP class",
+    0x0122: "SOP class not supported",
+    0x0124: "refused: not authorized",
+    0x0210: "duplicate invocation",
+    0x0211: "unrecognized operation",
+    0x0212: "mistyped argument",
+    0x0213: "resource limitation",
+    0xA701: "refused: out of resources, unable to calculate the number of matches",
+    0xA702: "refused: out of resources, unable to perform sub-operations",
+    0xA801: "refused: move destination unknown",
+    0xB000: "warning: sub-operations complete, one or more failed or with warning",
+    0xB006: "warning: elements discarded",
+    0xB007: "warning: dataset does not match SOP class",
+    0xFE00: "cancelled",
+}
+
+
+def status_words(status: int) -> str:
+    """A status of the composite services in words (PS3.4, PS3.7 Annex C), with its code."""
+    words = _STATUSES.get(status)
+    if words is None and 0xA700 <= status <= 0xA7FF:
+        words = "refused: out of resources"
+    elif words is None and 0xA900 <= status <= 0xA9FF:
+        words = "dataset or identifier does not match SOP class"
+    elif words is None and 0xC000 <= status <= 0xCFFF:
+        words = "unable to process"
+    elif words is None and 0xB000 <= status <= 0xBFFF:
+        words = "warning"
+    return f"{words or 'failure'} ({status:04X}H)"
+
+
 class MatchError(DimsefastError, ValueError):
     """An identifier that a query cannot be made of.
 

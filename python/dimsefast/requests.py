@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 C_STORE_RQ, C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF
 
+_C_STORE_RSP = 0x8001
+
 VERIFICATION = "1.2.840.10008.1.1"
 
 #: Statuses of responses that others follow; a request of the peer has none.
@@ -111,9 +113,8 @@ def status_from(message: _core.Message) -> StatusDataset:
     code = message.status
     if code is None:
         return StatusDataset()
-    # Group length, SOP class, command field, Message ID, dataset type, status, and in C-STORE the instance: nothing
-    # optional.
-    if message.element_count <= 6:
+    # SOP class, command field, Message ID, dataset type, status, and in C-STORE the instance: nothing optional.
+    if message.element_count <= 5 + (message.command_field == _C_STORE_RSP):
         return StatusDataset._make(code, ())
     found = command_elements(message)
     extra = tuple(
