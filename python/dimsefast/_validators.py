@@ -13,9 +13,8 @@ from . import _config
 def validate_ae_title(value: Any, name: str) -> str:
     """The AE title as it is; bytes work with a DeprecationWarning.
 
-    Raises TypeError for what is no str, ValueError for what PS3.5 6.2 does not allow: 1 to 16 ASCII characters, not
-    all spaces, no
-    backslash, no control characters.
+    Raises TypeError for what is no str, ValueError for what PS3.5 6.2 does not allow: 1 to 16 ASCII characters, not all
+    spaces, no backslash, no control characters.
     """
     if isinstance(value, bytes):
         warnings.warn(f"{name} should be a str, not bytes", DeprecationWarning, stacklevel=3)

@@ -288,8 +288,7 @@ class ApplicationEntity:
         """Adds what it supports; the same abstract syntax again adds transfer syntaxes and sets the roles anew.
 
         A role is False (refused), True (accepted where the requestor proposes it) or None (not negotiated). Raises
-        TypeError for
-        another role.
+        TypeError for another role.
         """
         for role in (scu_role, scp_role):
             if role is not None and not isinstance(role, bool):

@@ -66,12 +66,10 @@ class Association:
     """An association with a peer AE.
 
     Made by `AE.associate`, `AE.connect`, or by a server for each peer that it accepts. As a context manager it is
-    released at the end of
-    the block, and aborted where the block raises.
+    released at the end of the block, and aborted where the block raises.
 
-    Requests may be sent from any thread; one is in progress at a time, the others wait. A request from the thread
-    that runs a handler of
-    this very association raises RuntimeError: it could never be answered.
+    Requests may be sent from any thread; one is in progress at a time, the others wait. A request from the thread that
+    runs a handler of this very association raises RuntimeError: it could never be answered.
     """
 
     def __init__(
@@ -527,8 +525,7 @@ class Association:
         """Asks the peer to send what matches over this association; yields (status, identifier) for each response.
 
         The objects go to the handler of EVT_C_STORE, or into the folder given as `store_to`; their contexts need the
-        SCP role, see
-        `build_role`. Otherwise as `send_c_find`.
+        SCP role, see `build_role`. Otherwise as `send_c_find`.
         """
         return requests.c_get(self, dataset, query_model, msg_id, priority)
 

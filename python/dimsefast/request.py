@@ -89,9 +89,8 @@ def command_elements(message: Message) -> dict[str, tuple[int, str, Any]]:
 class Request:
     """A request that a handler performs.
 
-    Attributes are those of the command set by DICOM keyword (`MessageID`, `AffectedSOPClassUID`, `Priority`, ...);
-    one that the peer
-    did not send is None. They are decoded when they are asked for.
+    Attributes are those of the command set by DICOM keyword (`MessageID`, `AffectedSOPClassUID`, `Priority`, ...); one
+    that the peer did not send is None. They are decoded when they are asked for.
     """
 
     def __init__(self, message: Message, context: ContextTuple) -> None:
