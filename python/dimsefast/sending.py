@@ -153,7 +153,8 @@ class Pipeline:
             except OSError as error:
                 # Its file cannot be read any further, and the peer has the beginning of it.
                 self._lose(error)
-                self._finish(number, None, OSError(f"{ticket.source}: {error}"))
+                path = None if ticket.item is None else ticket.item.path
+                self._finish(number, None, OSError(f"{path}: {error}"))
             except BaseException:
                 self._connection.abort()
                 raise

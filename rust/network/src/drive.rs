@@ -353,4 +353,4 @@ impl Core {
 
 #[cfg(test)]
 #[path = "drive_tests.rs"]
-mod tests;
+pub(crate) mod tests;
