@@ -356,4 +356,4 @@ fn merge(header: &mut Header, later: Header) {
 
 #[cfg(test)]
 #[path = "drive_tests.rs"]
-mod tests;
+pub(crate) mod tests;

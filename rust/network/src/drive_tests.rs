@@ -51,15 +51,21 @@ fn request() -> AssociateRq {
     }
 }
 
-/// A requestor and an acceptor that stores as `plan` says, joined by pipes of 64 bytes.
-struct Pair {
-    requestor: Core,
-    acceptor: Core,
+/// A requestor and an acceptor that stores as `plan` says, joined by pipes.
+pub(crate) struct Pair {
+    pub(crate) requestor: Core,
+    pub(crate) acceptor: Core,
 }
 
 impl Pair {
+    /// By pipes of 64 bytes.
     fn established(plan: StorePlan) -> Self {
-        let (near, far) = MemoryTransport::pair(64);
+        Self::joined(plan, 64, 4096)
+    }
+
+    /// By pipes of `capacity` bytes; `max_length` is the longest PDU that the acceptor takes.
+    pub(crate) fn joined(plan: StorePlan, capacity: usize, max_length: u32) -> Self {
+        let (near, far) = MemoryTransport::pair(capacity);
         let requestor = Association::requestor(config(), request(), NOW);
         let acceptor = Association::acceptor(config(), NOW);
         let mut pair = Self {
@@ -89,7 +95,7 @@ impl Pair {
                 .iter()
                 .map(|c| ContextReply { id: c.id, result: c.result, transfer_syntax: c.transfer_syntax.clone() })
                 .collect(),
-            user: UserInformation { max_length: Some(1 << 20), ..UserInformation::default() },
+            user: UserInformation { max_length: Some(max_length), ..UserInformation::default() },
         };
         pair.acceptor.association.accept(NOW, accept, contexts).unwrap();
         pair.acceptor.jobs.done(crate::jobs::JobKind::Serial);

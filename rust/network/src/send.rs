@@ -214,3 +214,7 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "send_tests.rs"]
+mod tests;
