@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import wait_until
 from dimsefast import AE, StoreResult, build_context, build_role, evt
 from dimsefast.sending import Pipeline, Ticket
 from dimsefast.sop_class import CTImageStorage, MRImageStorage, Verification

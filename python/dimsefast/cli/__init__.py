@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 
 import click
@@ -39,6 +40,8 @@ for _subcommand in (echo, find, move, get, store, receive):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; returns its exit status."""
+    # What pydicom thinks of a key such as "2004-" is nothing that whoever typed it could use.
+    warnings.filterwarnings("ignore", category=UserWarning, module="pydicom")
     try:
         status = command.main(arguments, prog_name="dimsefast", standalone_mode=False)
         return int(status or 0)
