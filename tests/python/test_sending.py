@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dimsefast import AE, StoreResult, build_context, build_role, evt
+from dimsefast import AE, DISCARD, StoreResult, build_context, build_role, evt
 from dimsefast.sending import Pipeline, Ticket
 from dimsefast.sop_class import CTImageStorage, MRImageStorage, Verification
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from scripted import Peer, acceptor
-from test_services import BIG, CT, EXPLICIT, GET, IMPLICIT, MR, connect, provider, query
+from test_services import BIG, CT, EXPLICIT, GET, IMPLICIT, MR, connect, encoded, provider, query
 
 RTPLAN = Path(str(get_testdata_file("rtplan.dcm")))
 
@@ -377,3 +377,25 @@ def test_an_object_of_any_size_is_streamed(tmp_path: Path, syntax: str) -> None:
                 found = b"".join(found[pair : pair + 2][::-1] for pair in range(0, len(found), 2))
             assert found.startswith(mark)
     received.unlink()
+
+
+def test_an_object_above_4_gib_goes_through(tmp_path: Path) -> None:
+    """Counters of 32 bits would wrap. The DIMSE time-out is for the answer, and not for all of the sending."""
+    path, length = tmp_path / "large.dcm", (1 << 32) + 12_346
+    with path.open("wb") as file:
+        file.write(CT.read_bytes()[:2000])
+        begin = len(CT.read_bytes()) - len(encoded(CT))
+        file.truncate(begin + length)
+    seen: list[int] = []
+
+    def on_store(event: Any) -> int:
+        seen.append(event.dataset_length)
+        return 0
+
+    with (
+        provider((evt.EVT_C_STORE, on_store), store_to=DISCARD) as server,
+        connect(server, contexts=[build_context(CTImageStorage, EXPLICIT)]) as assoc,
+    ):
+        assoc.dimse_timeout = 1
+        (result,) = assoc.store([path])
+    assert (result.status, result.bytes, seen) == (0x0000, length, [length])

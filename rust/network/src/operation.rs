@@ -45,13 +45,20 @@ pub struct Patience<'a> {
     pub interrupted: Option<&'a mut dyn FnMut() -> bool>,
     /// When it was asked last.
     pub asked: Instant,
+    /// How long it was given.
+    timeout: Option<Duration>,
 }
 
 impl Patience<'_> {
     /// At most `timeout` from now on; `None` for as long as it takes.
     pub fn at_most(timeout: Option<Duration>) -> Self {
         let now = Instant::now();
-        Self { deadline: timeout.and_then(|timeout| now.checked_add(timeout)), interrupted: None, asked: now }
+        Self { deadline: timeout.and_then(|timeout| now.checked_add(timeout)), interrupted: None, asked: now, timeout }
+    }
+
+    /// There was progress: the time begins anew.
+    pub(crate) fn restart(&mut self) {
+        self.deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     }
 
     fn expired(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dimsefast_protocol::command::CommandSet;
 use dimsefast_protocol::fragment;
 
-use crate::connection::{Connection, Driver, OUTPUT_HIGH_WATER, Output};
+use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER, Output};
 use crate::message::Payload;
 use crate::operation::{Patience, WaitError};
 
@@ -201,15 +201,34 @@ impl Connection {
                 outgoing.batch.clear();
                 outgoing.fill(payload)?;
             }
-            self.wait(patience, |core| {
+            self.wait_until_written(patience, if done { may_stay } else { 0 })?;
+            // What is large takes its time: the time-out is for a peer that takes nothing any more, and for its answer.
+            patience.restart();
+            if done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until at most `may_stay` bytes are unwritten, for as long as they become fewer.
+    fn wait_until_written(self: &Arc<Self>, patience: &mut Patience<'_>, may_stay: usize) -> Result<(), WaitError> {
+        let unwritten = |core: &Core| core.association.output_length() - core.written;
+        let mut left = unwritten(&self.lock());
+        loop {
+            let mut now = left;
+            let waited = self.wait(patience, |core| {
                 if core.end.is_some() {
                     return Some(Err(WaitError::Ended));
                 }
-                let unwritten = core.association.output_length() - core.written;
-                (unwritten <= if done { may_stay } else { 0 }).then_some(Ok(()))
-            })??;
-            if done {
-                return Ok(());
+                now = unwritten(core);
+                (now <= may_stay).then_some(Ok(()))
+            });
+            match waited {
+                Err(WaitError::Timeout) if now < left => {
+                    left = now;
+                    patience.restart();
+                }
+                other => return other?,
             }
         }
     }
