@@ -399,3 +399,33 @@ def test_an_object_above_4_gib_goes_through(tmp_path: Path) -> None:
         assoc.dimse_timeout = 1
         (result,) = assoc.store([path])
     assert (result.status, result.bytes, seen) == (0x0000, length, [length])
+
+
+def test_no_sender_starves_another() -> None:
+    senders, objects = 4, 30
+    order: list[str] = []
+    ready = threading.Barrier(senders, timeout=20)
+    dataset = dcmread(CT)
+    dataset.Rows = dataset.Columns = 1024
+    dataset.PixelData = bytes(2 << 20)
+
+    def on_store(event: Any) -> int:
+        order.append(event.assoc.requestor.ae_title)
+        return 0
+
+    def send(number: int) -> None:
+        ae = AE(f"SENDER{number}")
+        with ae.connect("127.0.0.1", server.port, contexts=[build_context(CTImageStorage, EXPLICIT)]) as assoc:
+            ready.wait()
+            assert all(result.status == 0 for result in assoc.store([dataset] * objects))
+
+    with provider((evt.EVT_C_STORE, on_store), store_to=DISCARD) as server:
+        threads = [threading.Thread(target=send, args=(number,)) for number in range(senders)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    assert len(order) == senders * objects
+    # By the time that the quickest is through everybody has had a turn.
+    through = next(at for at, title in enumerate(order) if order[: at + 1].count(title) == objects)
+    assert len(set(order[:through])) == senders
