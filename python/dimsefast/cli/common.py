@@ -7,6 +7,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -107,6 +108,16 @@ def connection_options(function: F) -> F:
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Write a summary as JSON.")
+
+folder_option = click.option(
+    "-od",
+    "--output-directory",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("."),
+    metavar="FOLDER",
+    help="Where received objects go. Default: the current folder.",
+)
 
 
 def model_options(worklist: bool = False) -> Callable[[F], F]:

@@ -11,6 +11,7 @@ from .common import (
     client_for,
     connection_options,
     finish,
+    folder_option,
     json_option,
     key_option,
     level_option,
@@ -25,15 +26,7 @@ from .keys import identifier
 @model_options()
 @level_option
 @key_option
-@click.option(
-    "-od",
-    "--output-directory",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("."),
-    metavar="FOLDER",
-    help="Where the objects go. Default: the current folder.",
-)
+@folder_option
 @click.option("--skip-existing", is_flag=True, help="Leave out objects that are in the folder already.")
 @json_option
 def get(

@@ -11,6 +11,7 @@ from .common import (
     client_for,
     connection_options,
     finish,
+    folder_option,
     json_option,
     key_option,
     level_option,
@@ -35,15 +36,7 @@ from .keys import identifier
     metavar="HOST:PORT",
     help="Where we receive; the peer must know it under our AE title.",
 )
-@click.option(
-    "-od",
-    "--output-directory",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("."),
-    metavar="FOLDER",
-    help="Where received objects go. Default: the current folder.",
-)
+@folder_option
 @click.option(
     "--arrival-timeout", type=float, default=10, show_default=True, metavar="SECONDS", help="Wait for the last objects."
 )

@@ -11,7 +11,7 @@ from pydicom.uid import UID
 
 from ..client.receiver import Received, Receiver
 from ..client.reports import size_words
-from .common import Interrupted, log_option, max_pdu_option
+from .common import Interrupted, folder_option, log_option, max_pdu_option
 
 
 @click.command()
@@ -19,15 +19,7 @@ from .common import Interrupted, log_option, max_pdu_option
 @click.option(
     "-aet", "--aetitle", "aet", default="DIMSEFAST", show_default=True, metavar="AET", help="Our own AE title."
 )
-@click.option(
-    "-od",
-    "--output-directory",
-    "folder",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("."),
-    metavar="FOLDER",
-    help="Where objects go. Default: the current folder.",
-)
+@folder_option
 @max_pdu_option
 @log_option
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON object on each line.")

@@ -129,18 +129,15 @@ impl Connection {
             }
             let piece = core.association.max_fragment();
             let output = core.association.output();
-            if let Payload::Bytes(bytes) = payload {
-                for (piece, last) in fragment::fragments(bytes, piece) {
-                    let padding = piece.len() % 2;
-                    output.extend_from_slice(&fragment::data_pdu_header(
-                        context_id,
-                        false,
-                        last,
-                        piece.len() + padding,
-                    ));
-                    output.extend_from_slice(piece);
-                    output.resize(output.len() + padding, 0);
+            let (length, mut at) = (payload.len(), 0);
+            let mut done = matches!(payload, Payload::None);
+            while !done {
+                let fragment = piece.min((length - at) as usize);
+                if let Err(error) = append_fragment(output, context_id, payload, at, fragment) {
+                    return Some(Err(error.into()));
                 }
+                at += fragment as u64;
+                done = at == length;
             }
             Some(Ok(()))
         })

@@ -116,12 +116,6 @@ impl Query {
         self.top.iter().find(|(found, ..)| *found == tag).map(|(.., key)| key)
     }
 
-    /// The last attribute of the top level that matching or a response looks at.
-    pub fn last_tag(&self) -> Tag {
-        let last = |tags: Option<Tag>| tags.unwrap_or(Tag(0));
-        last(self.keys.needed.last().copied()).max(last(self.keys.returned.last().map(|returned| returned.tag)))
-    }
-
     /// Every attribute of the top level that matching or a response looks at.
     pub fn tags(&self) -> Vec<Tag> {
         let mut tags = self.keys.needed.clone();
