@@ -146,7 +146,8 @@ instance = Table(
     Index("instance_series_index", "series_key", "instance_number"),
 )
 
-#: How far the journal of received objects has been taken over, written in the transaction that did so; one row.
+#: How far the journal of received objects has been taken over, and the length of all files in bytes, written in the
+#: transactions that change that; one row.
 progress = Table(
     "progress",
     metadata,
@@ -154,6 +155,7 @@ progress = Table(
     Column("version", Integer, nullable=False),
     Column("segment", BigInteger, nullable=False),
     Column("offset", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
 )
 
 
