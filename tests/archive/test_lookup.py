@@ -30,7 +30,11 @@ ATTRIBUTES: dict[str, tuple[str, list[bytes], list[bytes]]] = {
         [b"", b"A", b"A", b"B", b"B", b"A\\B", b"a", b" A ", b"A%1", b"A_1", b"\xc4", "Ä".encode()],
         [b"", b"A", b"B", b"a", b"A*", b"?", b"*", b"A\\B", b"A%*", b"A_1", b" A", b"\xc4", "Ä*".encode()],
     ),
-    "StudyInstanceUID": ("UI", [b"", b"1.1", b"1.1", b"1.2", b"1.1\\1.2"], [b"", b"1.1", b"1.2", b"1.1\\1.2", b"1.*"]),
+    "StudyInstanceUID": (
+        "UI",
+        [b"", b"1.1", b"1.1", b"1.2", b" 1.2", b"1.1\\1.2"],
+        [b"", b"1.1", b"1.2", b"1.1\\1.2", b"1.*"],
+    ),
     "SeriesInstanceUID": ("UI", [b"", b"2.1", b"2.1", b"2.2", b"2.1\\2.2"], [b"", b"2.1", b"2.2", b"2.1\\2.2", b"*"]),
     "SOPInstanceUID": ("UI", [b"3.1", b"3.2", b"3.3", b"3.4", b"3.5"], [b"", b"3.1", b"3.1\\3.2\\3.5", b"9.9", b"*"]),
     "SOPClassUID": (
@@ -167,6 +171,10 @@ COMPUTED = {
 BESIDE = {
     "StudyDate": [Element("StudyTime", "TM", b"2330"), Element("TimezoneOffsetFromUTC", "SH", b"-1200")],
     "StudyTime": [Element("StudyDate", "DA", b"20200101"), Element("TimezoneOffsetFromUTC", "SH", b"+0100")],
+    "PerformedProcedureStepStartDate": [
+        Element("PerformedProcedureStepStartTime", "TM", b"0030"),
+        Element("TimezoneOffsetFromUTC", "SH", b"+1400"),
+    ],
 }
 _NEEDED = ("SOPClassUID", "SOPInstanceUID")
 #: What some objects and some queries give their values in, in place of the right representation.
@@ -268,7 +276,9 @@ def test_each_value_of_an_attribute_against_each_key(keyword: str) -> None:
                 for value in asked:
                     identifier = [Element("QueryRetrieveLevel", "CS", level.encode()), Element(keyword, vr, value)]
                     identifier.append(Element("SpecificCharacterSet", "CS", b"ISO_IR 192"))
-                    identifier.append(Element("TimezoneOffsetFromUTC", "SH", b"+1400"))
+                    # The other way than those of the stored objects.
+                    offset = b"+1400" if keyword == "StudyDate" else b"-1200"
+                    identifier.append(Element("TimezoneOffsetFromUTC", "SH", offset))
                     responses, _ = expected(found, identifier, FIND["PatientRoot"], options)
                     search = Search(archive.database, encoded(identifier), FIND["PatientRoot"], options)
                     assert sorted(search.responses()) == sorted(responses), (level, value, options)
