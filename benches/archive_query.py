@@ -1,6 +1,6 @@
 """What queries of an archive take, beside dcmqrscp and Orthanc.
 
-python benches/archive_query.py [--rounds N] [--instances N]
+python benches/archive_query.py [--rounds N] [--instances N] [--floor PROGRAM]
 
 Image-level C-FIND of 10,000 matches (2,000 small objects, asked five times), the archives in turn in each round;
 then an index of a million instances: the first response of selective queries, and rate and memory of a query for all.
@@ -93,7 +93,10 @@ def beside_others(run: Setting, rounds: int) -> None:
                 rates[name].append(count / seconds)
     for name, found in rates.items():
         if found:
-            print(f"{name:10} {statistics.median(found):10,.0f} responses/s ({min(found):,.0f} to {max(found):,.0f})")
+            print(
+                f"{name:10} {statistics.median(found):10,.0f} responses/s ({min(found):,.0f} to {max(found):,.0f})",
+                flush=True,
+            )
 
 
 def over_many(run: Setting, instances: int) -> None:
@@ -138,8 +141,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--instances", type=int, default=1_000_000)
+    parser.add_argument("--floor", type=Path, default=FLOOR, help="the bare requestor, which fills Orthanc")
     arguments = parser.parse_args()
-    with setting(FLOOR, Sizes(small=OBJECTS)) as run:
+    with setting(arguments.floor, Sizes(small=OBJECTS)) as run:
         beside_others(run, arguments.rounds)
         over_many(run, arguments.instances)
     return None
