@@ -67,6 +67,7 @@ def orthanc(setting: Setting, folder: Path, objects: Objects, destination: int) 
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
         "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True,
         "DicomCheckCalledAet": False,

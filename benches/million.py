@@ -18,14 +18,29 @@ SERIES, IMAGES, STUDIES = 4, 50, 2
 CT = "1.2.840.10008.5.1.4.1.1.2"
 
 
+def study_uid(at: int) -> str:
+    """Of the study with this number, from 0. All are of one length, as are those below."""
+    return f"1.2.826.0.1.7.{1_000_000 + at}"
+
+
+def series_uid(at: int, group: int) -> str:
+    """Of its series with this number."""
+    return f"{study_uid(at)}.{10 + group}"
+
+
+def instance_uid(at: int, group: int, number: int) -> str:
+    """Of the image of that with this number."""
+    return f"{series_uid(at, group)}.{100 + number}"
+
+
 def _header() -> bytes:
     """A CT header of about 1 kB, with UIDs, patient and date that are replaced by others of the same length."""
     dataset = dcmread(str(get_testdata_file("CT_small.dcm")), stop_before_pixels=True)
     kept = Dataset()
     kept.update({tag: dataset[tag] for tag in dataset.keys() if not tag.is_private})  # noqa: SIM118
     kept.PatientID, kept.PatientName, kept.AccessionNumber = "P0000000", "NAME0000000^X", "A0000000"
-    kept.StudyInstanceUID, kept.SeriesInstanceUID = "1.2.826.0.1.7.0000000", "1.2.826.0.1.7.0000000.00"
-    kept.SOPInstanceUID, kept.StudyDate = "1.2.826.0.1.7.0000000.00.000", "20000101"
+    kept.StudyInstanceUID, kept.SeriesInstanceUID = study_uid(0), series_uid(0, 0)
+    kept.SOPInstanceUID, kept.StudyDate = instance_uid(0, 0, 0), day(0)
     return encode_dataset(kept, "1.2.840.10008.1.2.1")
 
 
@@ -52,10 +67,23 @@ def fill(folder: Path, instances: int) -> int:
 
 def _of(template: bytes, at: int, group: int = 0, number: int = 0) -> bytes:
     """The header of an image, whose UIDs are as long as those of the template."""
-    header = template.replace(b"1.2.826.0.1.7.0000000.00.000", f"1.2.826.0.1.7.{at:07}.{group:02}.{number:03}".encode())
-    header = header.replace(b"1.2.826.0.1.7.0000000.00", f"1.2.826.0.1.7.{at:07}.{group:02}".encode())
-    header = header.replace(b"1.2.826.0.1.7.0000000", f"1.2.826.0.1.7.{at:07}".encode())
-    return header.replace(b"P0000000", f"P{at // STUDIES:07}".encode()).replace(b"A0000000", f"A{at:07}".encode())
+    header = template
+    for known, own in (
+        (instance_uid(0, 0, 0), instance_uid(at, group, number)),
+        (series_uid(0, 0), series_uid(at, group)),
+        (study_uid(0), study_uid(at)),
+        ("P0000000", f"P{at // STUDIES:07}"),
+        ("NAME0000000", f"NAME{at // STUDIES:07}"),
+        ("A0000000", f"A{at:07}"),
+        (day(0), day(at)),
+    ):
+        header = header.replace(known.encode(), own.encode())
+    return header
+
+
+def day(at: int) -> str:
+    """The date of a study."""
+    return f"{2000 + at % 20}{1 + at % 12:02}{1 + at % 28:02}"
 
 
 def _row(table: Any, **values: Any) -> tuple[Any, ...]:
@@ -75,9 +103,9 @@ def _studies(count: int, template: bytes) -> Iterator[tuple[Any, ...]]:
     for at in range(count):
         number = at // STUDIES
         own = {
-            "study_instance_uid": f"1.2.826.0.1.7.{at:07}",
+            "study_instance_uid": study_uid(at),
             "patient_name": f"NAME{number:07}^X",
-            "study_date": f"{2000 + at % 20}{1 + at % 12:02}{1 + at % 28:02}",
+            "study_date": day(at),
             "accession_number": f"A{at:07}",
         }
         yield _row(study, key=at + 1, patient_key=number + 1, **own, **below, header=_of(template, at))
@@ -86,7 +114,7 @@ def _studies(count: int, template: bytes) -> Iterator[tuple[Any, ...]]:
 def _series(count: int, template: bytes) -> Iterator[tuple[Any, ...]]:
     for key in range(count * SERIES):
         at, group = divmod(key, SERIES)
-        own = {"series_instance_uid": f"1.2.826.0.1.7.{at:07}.{group:02}", "modality": "CT", "series_number": group}
+        own = {"series_instance_uid": series_uid(at, group), "modality": "CT", "series_number": group}
         header = _of(template, at, group)
         yield _row(series, key=key + 1, study_key=at + 1, **own, instances=IMAGES, mixed=0, header=header)
 
@@ -95,7 +123,7 @@ def _instances(count: int, template: bytes) -> Iterator[tuple[Any, ...]]:
     for key in range(count * SERIES * IMAGES):
         parent, number = divmod(key, IMAGES)
         at, group = divmod(parent, SERIES)
-        uid = f"1.2.826.0.1.7.{at:07}.{group:02}.{number:03}"
+        uid = instance_uid(at, group, number)
         own = {"sop_instance_uid": uid, "sop_class_uid": CT, "instance_number": number, "name": f"objects/00/{uid}.dcm"}
         header = _of(template, at, group, number)
         own |= {"transfer_syntax_uid": "1.2.840.10008.1.2.1", "size": 500_000}
