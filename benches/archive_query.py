@@ -47,8 +47,13 @@ def own(run: Setting, folder: Path) -> Server:
     return Server([sys.executable, __file__, "serve", folder], run.work)
 
 
-def asked(port: int, identifier: Dataset, times: int = 1) -> tuple[int, float, float]:
-    """Matches, seconds for all, and seconds until the first one (of the last time), over one association."""
+def asked(
+    port: int, identifier: Dataset, times: int = 1, watch: Callable[[], object] = bool
+) -> tuple[int, float, float]:
+    """Matches, seconds for all, and seconds until the first one (of the last time), over one association.
+
+    `watch` is called now and then.
+    """
     relational = SOPClassExtendedNegotiation()
     relational.sop_class_uid, relational.service_class_application_information = FIND, b"\1"
     encoded, count, first = encode_dataset(identifier, IMPLICIT), 0, 0.0
@@ -62,6 +67,8 @@ def asked(port: int, identifier: Dataset, times: int = 1) -> tuple[int, float, f
             for status, match in assoc.find(encoded, FIND, raw=True):
                 first = first or time.perf_counter() - asking
                 count += match is not None
+                if count % 20_000 == 0:
+                    watch()
                 if status not in (0xFF00, 0xFF01, 0):
                     raise Failed("a query was not answered" if status is None else f"a query ended with {status:04X}H")
         return count, time.perf_counter() - begin, first
@@ -130,14 +137,10 @@ def over_many(run: Setting, instances: int) -> None:
             answers: list[Any] = [asked(server.port, keys) for _ in range(5)]
             first, whole = (statistics.median(answer[at] for answer in answers) for at in (2, 1))
             print(f"{name:28} {answers[0][0]:6,} matches, first after {first * 1e3:6.2f} ms, all {whole * 1e3:6.2f} ms")
-        before = server.memory()
-        server.forget_peak()
-        count, seconds, first = asked(server.port, query.image())
-        grown = (server.peak() - before) / 1e6
+        before, seen = server.anonymous(), [0]
+        count, seconds, first = asked(server.port, query.image(), watch=lambda: seen.append(server.anonymous()))
         print(f"everything: {count:,} in {seconds:.1f} s, {count / seconds:,.0f}/s, first after {first * 1e3:.2f} ms")
-        print(
-            f"memory of the server: {before / 1e6:.0f} MB before, at most {grown:.0f} MB more (mapped pages included)"
-        )
+        print(f"memory of the server: {before / 1e6:.0f} MB before, at most {max(seen) / 1e6:.0f} MB meanwhile")
 
 
 def main() -> None:
