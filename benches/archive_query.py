@@ -17,11 +17,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from archive_million import INSTANCES, UID, fill
+from archive_million import SERIES as SERIES_OF_STUDY
 from archives import NOWHERE, dcmqrscp, orthanc
 from dimsefast import AE, Archive, build_context, query, sop_class
 from dimsefast.dataset import encode_dataset
 from dimsefast.negotiation import SOPClassExtendedNegotiation
-from million import day, fill, instance_uid, series_uid, study_uid
 from objects import SERIES, STUDY, Setting, Sizes, setting
 from process import Failed, Server, Unavailable
 from pydicom import Dataset
@@ -116,26 +117,27 @@ def over_many(run: Setting, instances: int) -> None:
     """An index of that many."""
     folder = run.work / "million"
     begin = time.perf_counter()
-    studies = fill(folder, instances)
-    print(f"an index of {instances:,} instances in {studies:,} studies, made in {time.perf_counter() - begin:.0f} s")
-    middle = studies // 2
-    uid = study_uid(middle)
+    fill(folder, instances)
+    print(f"an index of {instances:,} instances, made in {time.perf_counter() - begin:.0f} s", flush=True)
+    number = instances // (SERIES_OF_STUDY * INSTANCES) // 2
+    study, series = UID.format(kind=2, number=number), UID.format(kind=3, number=SERIES_OF_STUDY * number)
     selective: dict[str, Dataset] = {
-        "study by UID": query.study(StudyInstanceUID=uid),
-        "studies of a patient": query.study(PatientID=f"P{middle // 2:07}"),
-        "study by accession number": query.study(AccessionNumber=f"A{middle:07}"),
-        "studies by name": query.study(PatientName=f"NAME{middle // 2:07}*"),
-        "studies of a day": query.study(StudyDate=day(middle)),
-        "series of a study": query.series(StudyInstanceUID=uid),
-        "images of a series": query.image(StudyInstanceUID=uid, SeriesInstanceUID=series_uid(middle, 1)),
-        "image by UID": query.image(SOPInstanceUID=instance_uid(middle, 1, 7)),
-        "images of a patient": query.image(PatientID=f"P{middle // 2:07}"),
+        "study by UID": query.study(StudyInstanceUID=study),
+        "studies of a patient": query.study(PatientID=f"P{number:09}"),
+        "study by accession number": query.study(AccessionNumber=f"A{number:09}"),
+        "studies by name": query.study(PatientName=f"FAMILY{number:07}*"),
+        "series of a study": query.series(StudyInstanceUID=study),
+        "images of a series": query.image(StudyInstanceUID=study, SeriesInstanceUID=series),
+        "image by UID": query.image(SOPInstanceUID=UID.format(kind=4, number=instances // 2)),
+        "images of a patient": query.image(PatientID=f"P{number:09}"),
     }
     with own(run, folder) as server:
         asked(server.port, query.study(StudyInstanceUID="1.2.3"))
         for name, keys in selective.items():
             answers: list[Any] = [asked(server.port, keys) for _ in range(5)]
             first, whole = (statistics.median(answer[at] for answer in answers) for at in (2, 1))
+            if not answers[0][0]:
+                raise Failed(f"{name}: nothing was found")
             print(f"{name:28} {answers[0][0]:6,} matches, first after {first * 1e3:6.2f} ms, all {whole * 1e3:6.2f} ms")
         before, seen = server.anonymous(), [0]
         count, seconds, first = asked(server.port, query.image(), watch=lambda: seen.append(server.anonymous()))
