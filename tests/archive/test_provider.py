@@ -9,7 +9,17 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, AllStoragePresentationContexts, Archive, Association, build_context, build_role, evt, query
+from dimsefast import (
+    AE,
+    AllStoragePresentationContexts,
+    Archive,
+    Association,
+    MatchError,
+    build_context,
+    build_role,
+    evt,
+    query,
+)
 from dimsefast import ALL_TRANSFER_SYNTAXES as ALL
 from dimsefast import sop_class as sop
 from dimsefast.archive.search import Options, Search
@@ -406,6 +416,12 @@ def test_find_and_files_without_a_network(archive: Archive) -> None:
     assert len(list(archive.find(query.patient()))) == 1
     paths = list(archive.files(query.study(StudyInstanceUID=study_of(1))))
     assert [dcmread(path).InstanceNumber for path in paths] == [1, 2, 3]
+
+
+def test_an_identifier_of_ones_own_program_is_checked_at_once(archive: Archive) -> None:
+    for call in (archive.find, archive.files):
+        with pytest.raises(MatchError, match="StudyInstanceUID"):
+            call(query.series())
 
 
 def test_a_server_of_ones_own(archive: Archive) -> None:

@@ -101,8 +101,8 @@ class Provider:
         options: Options = Options(),  # noqa: B008
     ) -> Iterator[Dataset]:
         """What a C-FIND would answer, decoded when it is looked at. See `Archive.find`."""
-        for encoded in self._search(identifier, model, options).responses():
-            yield decode_dataset(encoded, EXPLICIT_LITTLE)
+        responses = self._search(identifier, model, options).responses()
+        return (decode_dataset(encoded, EXPLICIT_LITTLE) for encoded in responses)
 
     def files(
         self,
@@ -112,9 +112,8 @@ class Provider:
     ) -> Iterator[Path]:
         """The files that a C-MOVE would send. See `Archive.files`."""
         keys = self._search(identifier, model, options).instances()
-        for found in stored(self._archive.database, self._archive.storage, keys):
-            if found.path is not None:
-                yield found.path
+        found = stored(self._archive.database, self._archive.storage, keys)
+        return (one.path for one in found if one.path is not None)
 
     def on_extended_negotiation(self, event: Any) -> dict[str, bytes]:
         """Answers what was asked for beyond the baseline."""
