@@ -38,6 +38,7 @@ _Value = int | str | bytes
 _Context = tuple[int, str, list[str], int, bool, bool]
 _Ending = tuple[str, int, int, int, str]
 _Described = tuple[str, Message | None]
+_Element = tuple[int, str, str]
 _Position = tuple[int, int]
 _IndexHeader = tuple[bytes, tuple[str | None, ...], str, str, str, int]
 _Condition = tuple[int, str, str, list[str], list[_Condition]]
@@ -275,8 +276,15 @@ class Query:
     def matches(self, candidate: Encoded | bytes, transfer_syntax: str) -> bool: ...
     def select(self, candidates: list[bytes], first: int, last: int, transfer_syntax: str) -> list[int]: ...
     def response(
-        self, candidate: Encoded | bytes, transfer_syntax: str, extra: Sequence[tuple[int, str, str]]
+        self, candidate: Encoded | bytes, transfer_syntax: str, extra: Sequence[_Element]
     ) -> tuple[bytes, str]: ...
+    def answers(
+        self,
+        candidates: Sequence[bytes],
+        computed: Sequence[Sequence[_Element]] | None,
+        extra: Sequence[_Element],
+        transfer_syntax: str,
+    ) -> list[bytes | None]: ...
 
 @final
 class Server:
