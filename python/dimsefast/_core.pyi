@@ -34,6 +34,8 @@ _Value = int | str | bytes
 _Context = tuple[int, str, list[str], int, bool, bool]
 _Ending = tuple[str, int, int, int, str]
 _Described = tuple[str, Message | None]
+_Associations = tuple[int, int, int, int, int, int]
+_Operation = tuple[str, int, float, int, int, int, dict[int, int]]
 _Condition = tuple[int, str, str, list[str], list[_Condition]]
 
 def connect(
@@ -253,6 +255,7 @@ class Server:
     @property
     def address(self) -> tuple[str, int]: ...
     def configure(self, settings: object) -> None: ...
+    def statistics(self) -> tuple[_Associations, list[_Operation]]: ...
     def connections(self) -> list[Connection]: ...
     def shutdown(self, grace: float, limit: float) -> bool: ...
 

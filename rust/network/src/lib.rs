@@ -20,6 +20,7 @@ mod read;
 mod send;
 mod sink;
 mod source;
+mod statistics;
 pub mod transport;
 mod wake;
 mod watch;
@@ -38,3 +39,4 @@ pub use sink::{
     Writer, check_attribute, remove_leftovers, safe_uid, safe_value,
 };
 pub use source::Source;
+pub use statistics::{OperationStatistics, ServerStatistics};

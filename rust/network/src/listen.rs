@@ -17,6 +17,7 @@ use crate::connection::{Connection, Core, Driver, Service};
 use crate::drive::Drove;
 use crate::log::{self, Level};
 use crate::process;
+use crate::statistics::{ServerStatistics, Statistics};
 use crate::transport::RuntimeTcp;
 
 /// Connections without an A-ASSOCIATE-RQ that are kept at the same time: in all, and from one address.
@@ -36,6 +37,7 @@ pub struct Server {
     config: RwLock<Arc<AcceptorConfig>>,
     service: Arc<dyn Service>,
     seats: Mutex<Seats>,
+    statistics: Arc<Statistics>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     changed: std::sync::Condvar,
     silent: Mutex<VecDeque<(IpAddr, Weak<Connection>)>>,
@@ -77,6 +79,7 @@ impl Server {
             config: RwLock::new(Arc::new(config)),
             service,
             seats: Mutex::default(),
+            statistics: Arc::default(),
             connections: Mutex::default(),
             changed: std::sync::Condvar::new(),
             silent: Mutex::default(),
@@ -106,6 +109,11 @@ impl Server {
         let mut connections: Vec<_> = locked(&self.connections).values().cloned().collect();
         connections.sort_by_key(|connection| connection.id);
         connections
+    }
+
+    /// What it has done by now.
+    pub fn statistics(&self) -> ServerStatistics {
+        ServerStatistics { open: self.seats().taken() as u64, ..self.statistics.snapshot() }
     }
 
     /// Closes the listening socket; associations go on.
@@ -258,6 +266,8 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) -> Option<(A
     let mut core = Core::new(association, Box::new(transport), config.store.clone(), config.bound);
     core.network_timeout = config.network_timeout;
     core.admission = Some(Admission::new(server.clone()));
+    core.statistics = Some(server.statistics.clone());
+    server.statistics.connections.add(1);
     let driver = Driver::Runtime { notify: Notify::new() };
     let service = server.service.clone();
     let connection = Connection::new(driver, core, service, Instant::now(), peer, local, Arc::downgrade(server));
