@@ -230,12 +230,14 @@ class AssociationServer:
         finally:
             self.shutdown()
 
-    def shutdown(self, grace: float = 0.0) -> None:
+    def shutdown(self, grace: float = 0.0, idle: float | None = None) -> None:
         """Stops listening, and ends the associations: those that are not over after `grace` seconds are aborted.
+
+        Those on which nothing happens for `idle` seconds are aborted even earlier.
 
         May be called twice. The port can be bound again at once.
         """
-        self._core.shutdown(float(grace), SHUTDOWN_LIMIT)
+        self._core.shutdown(float(grace), idle, SHUTDOWN_LIMIT)
         self._stopped.set()
         self.ae._servers_changed(self)
 

@@ -110,6 +110,21 @@ def test_who_may_only_receive_cannot_store() -> None:
         wait_until(lambda: server.statistics()["operations"].get("C-STORE", {}).get("statuses") == {0x0124: 1})
 
 
+def test_who_may_find_cannot_move_in_the_same_context() -> None:
+    asked: list[Any] = []
+    handlers = [(evt.EVT_C_MOVE, lambda event: asked.append(event) or iter(()))]
+    with started(contexts=offered(FIND, MOVE), evt_handlers=handlers) as server:
+        with called(server, "ANY", "REQUESTOR", build_context(FIND)) as assoc:
+            core = assoc._live()
+            number, context = core.begin(), assoc.accepted_contexts[0].context_id
+            elements = [(0x0002, str(MOVE)), (0x0600, "REQUESTOR"), (0x0700, 0)]
+            core.send_request(context, 0x0021, number, elements, b"\x08\0\x52\0\0\0\0\0", 10)
+            with pytest.raises(ConnectionAbortedError):
+                core.receive(number, 10)
+        wait_until(lambda: server.statistics()["operations"].get("C-MOVE", {}).get("unanswered") == 1)
+    assert not asked
+
+
 # Statistics
 
 

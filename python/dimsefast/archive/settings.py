@@ -149,7 +149,7 @@ def _setting(default: Any, kind: Kind, words: str, flags: str) -> Any:
 class StorageSettings:
     """Where the objects are."""
 
-    location: str = _setting("archive", File(), "The folder of the archive, or a URL file:///...", "--location")
+    location: str = _setting("", File(), "The folder of the archive, or its URL file:///...", "")
     database: str = _setting(
         "", Text(), "SQLAlchemy's URL of the index. Empty: SQLite, in the folder of the archive.", "--database"
     )

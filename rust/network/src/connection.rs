@@ -27,7 +27,7 @@ use crate::listen::Server;
 use crate::message::Message;
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
-use crate::statistics::Statistics;
+use crate::statistics::{AssociationCounts, Statistics};
 use crate::transport::Transport;
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
@@ -167,6 +167,7 @@ pub(crate) struct Core {
     pub(crate) admission: Option<Admission>,
     /// Those of the server that accepted it; none for a requestor.
     pub(crate) statistics: Option<Arc<Statistics>>,
+    pub(crate) counts: AssociationCounts,
     /// Responses without a request, and other things that were dropped.
     pub(crate) dropped: u64,
 }
@@ -436,6 +437,7 @@ impl Core {
             bound,
             admission: None,
             statistics: None,
+            counts: AssociationCounts::default(),
             dropped: 0,
         };
         core.notify(Notice::ConnectionOpen);

@@ -39,4 +39,4 @@ pub use sink::{
     Writer, check_attribute, remove_leftovers, safe_uid, safe_value,
 };
 pub use source::Source;
-pub use statistics::{OperationStatistics, ServerStatistics};
+pub use statistics::{AssociationCounts, OperationStatistics, Outcome, ServerStatistics};

@@ -125,9 +125,13 @@ impl Server {
     }
 
     /// Stops accepting, gives associations up to `grace` to end by themselves, aborts the rest, and waits up to `limit` until all is
-    /// over. Returns whether it is.
-    pub fn shutdown(&self, grace: Duration, limit: Duration) -> bool {
+    /// over. Returns whether it is. Those on which nothing happens for `idle` meanwhile are aborted earlier.
+    pub fn shutdown(&self, grace: Duration, idle: Option<Duration>, limit: Duration) -> bool {
         self.stop_accepting();
+        if let Some(idle) = idle {
+            let acse = self.config().acse_timeout;
+            self.connections().iter().for_each(|connection| connection.set_timeouts(acse, Some(idle)));
+        }
         let over = self.wait_until_empty(Instant::now() + grace);
         if !over {
             for connection in self.connections() {

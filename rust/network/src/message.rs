@@ -7,7 +7,7 @@ use dimsefast_protocol::command::{CommandSet, Status};
 
 use crate::sink::{Header, Received, Turn};
 use crate::source::Source;
-use crate::statistics::Tally;
+use crate::statistics::{Outcome, Tally};
 
 /// A received message.
 #[derive(Debug)]
@@ -56,6 +56,11 @@ impl Message {
     /// A response to it with this status, and a dataset of `length` bytes, has been sent.
     pub fn answered(&self, status: Status, length: usize) {
         self.tally.answered(status, length as u64);
+    }
+
+    /// How it has been answered by now.
+    pub fn outcome(&self) -> Outcome {
+        self.tally.outcome()
     }
 
     pub(crate) fn cancellation(&self) -> Arc<AtomicBool> {

@@ -95,6 +95,15 @@ impl Tally {
         Self { begun: other.begun, ..Self::default() }
     }
 
+    pub(crate) fn outcome(&self) -> Outcome {
+        let status = self.status.load(Ordering::Relaxed);
+        Outcome {
+            status: (status != NONE).then_some(Status(status as u16)),
+            pending: self.pending.value(),
+            time: self.begun.map_or(Duration::ZERO, |begun| begun.elapsed()),
+        }
+    }
+
     pub(crate) fn answered(&self, status: Status, length: u64) {
         self.sent.add(length);
         if status.is_pending() {
@@ -103,6 +112,46 @@ impl Tally {
             self.status.store(u32::from(status.0), Ordering::Relaxed);
         }
     }
+}
+
+/// What one accepted association has been answered where it was read or by the service, for a line in a log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct AssociationCounts {
+    /// C-ECHO requests.
+    pub echoes: u64,
+    /// Objects that were stored, with success or a warning.
+    pub stored: u64,
+    /// Objects that were not.
+    pub not_stored: u64,
+    /// Bytes of the datasets that were stored.
+    pub bytes: u64,
+}
+
+impl AssociationCounts {
+    fn count(&mut self, message: &Message) {
+        let status = message.tally.status.load(Ordering::Relaxed);
+        match message.command.command_field() {
+            CommandField::C_ECHO_RQ => self.echoes += 1,
+            // PS3.7 Annex C: success, and the warnings of C-STORE.
+            CommandField::C_STORE_RQ if status == 0 || status & 0xF000 == 0xB000 => {
+                self.stored += 1;
+                self.bytes += message.data.as_ref().map_or(0, crate::sink::Received::len);
+            }
+            CommandField::C_STORE_RQ => self.not_stored += 1,
+            _ => {}
+        }
+    }
+}
+
+/// How a request was answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Outcome {
+    /// The final status; `None` where there was none.
+    pub status: Option<Status>,
+    /// Pending responses.
+    pub pending: u64,
+    /// Since its command set came.
+    pub time: Duration,
 }
 
 /// What a server has done, at one moment.
@@ -225,14 +274,20 @@ impl Core {
     }
 
     /// A request is over.
-    pub(crate) fn count_request(&self, message: &Message) {
+    pub(crate) fn count_request(&mut self, message: &Message) {
         if let Some(statistics) = &self.statistics {
             statistics.count(message);
+            self.counts.count(message);
         }
     }
 }
 
 impl Connection {
+    /// What this association has been answered by now.
+    pub fn counts(&self) -> AssociationCounts {
+        self.lock().counts
+    }
+
     /// An object of `length` bytes was sent for a request (`field`) of this association.
     pub fn count_sub_operation(&self, field: CommandField, length: u64) {
         let core = self.lock();

@@ -107,6 +107,13 @@ impl Connection {
         }))
     }
 
+    /// What this accepted association was answered by now: (C-ECHO requests, objects stored, objects not stored, bytes stored).
+    #[getter]
+    fn counts(&self, py: Python<'_>) -> (u64, u64, u64, u64) {
+        let counts = py.detach(|| self.inner.counts());
+        (counts.echoes, counts.stored, counts.not_stored, counts.bytes)
+    }
+
     #[getter]
     fn is_closed(&self, py: Python<'_>) -> PyResult<bool> {
         let connection = self.live()?;

@@ -52,8 +52,7 @@ impl Settings {
     fn config(self) -> PyResult<AcceptorConfig> {
         let strict_roles = self.contexts_by_calling.is_some();
         let contexts = supported(&self.contexts, strict_roles);
-        let offers: Vec<_> =
-            self.offers.iter().map(|contexts| Arc::new(supported(contexts, strict_roles))).collect();
+        let offers: Vec<_> = self.offers.iter().map(|contexts| Arc::new(supported(contexts, strict_roles))).collect();
         let contexts_by_calling = self.contexts_by_calling.unwrap_or_default().into_iter();
         let contexts_by_calling = contexts_by_calling
             .map(|(title, at)| {
@@ -171,11 +170,12 @@ impl Server {
         Ok(py.detach(|| server.connections()).into_iter().map(Connection::new).collect())
     }
 
-    /// Stops: associations get `grace` seconds to end by themselves and are then aborted; waits at most `limit` seconds more.
-    /// Returns whether all are over.
-    fn shutdown(&self, py: Python<'_>, grace: f64, limit: f64) -> PyResult<bool> {
+    /// Stops: associations get `grace` seconds to end by themselves and are then aborted, earlier where nothing happens for `idle` seconds;
+    /// waits at most `limit` seconds more. Returns whether all are over.
+    #[pyo3(signature = (grace, idle, limit))]
+    fn shutdown(&self, py: Python<'_>, grace: f64, idle: Option<f64>, limit: f64) -> PyResult<bool> {
         let server = self.live()?;
-        let (grace, limit) = (seconds(Some(grace))?, seconds(Some(limit))?);
-        Ok(py.detach(|| server.shutdown(grace.unwrap_or(Duration::ZERO), limit.unwrap_or(Duration::ZERO))))
+        let (grace, idle, limit) = (seconds(Some(grace))?, seconds(idle)?, seconds(Some(limit))?);
+        Ok(py.detach(|| server.shutdown(grace.unwrap_or(Duration::ZERO), idle, limit.unwrap_or(Duration::ZERO))))
     }
 }
