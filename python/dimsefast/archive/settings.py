@@ -208,12 +208,20 @@ class NetworkSettings:
 
 @dataclass(frozen=True)
 class QuerySettings:
-    """What queries may do, where a requestor negotiates it."""
+    """What queries may do."""
 
-    relational: bool = _setting(True, Switch(), "Whether relational queries are granted.", "--relational")
-    fuzzy: bool = _setting(True, Switch(), "Whether names may be matched by their sound.", "--fuzzy")
-    datetime: bool = _setting(True, Switch(), "Whether dates and times may be matched as one.", "--combined-datetime")
-    timezone: bool = _setting(True, Switch(), "Whether UTC offsets are taken into account.", "--timezone")
+    relational: bool = _setting(
+        True,
+        Switch(),
+        "Whether relational queries and retrievals are granted where they are negotiated.",
+        "--relational",
+    )
+    fuzzy: bool = _setting(
+        True, Switch(), "Whether names are matched by their sound where that is negotiated.", "--fuzzy"
+    )
+    maximum_matches: int = _setting(
+        0, Whole(), "A query with more matches ends with A700H; 0 for no limit.", "--maximum-matches"
+    )
     local_timezone: str = _setting(
         "", Offset(), "UTC offset of what says none: +0100. Empty: unknown.", "--local-timezone"
     )
@@ -247,6 +255,12 @@ class MetricsSettings:
         Address(may_be_empty=True),
         "host:port of /metrics, /healthz and /readyz. Empty: there are none.",
         "--metrics",
+    )
+    minimum_free_space: int = _setting(
+        1_000_000_000,
+        Whole(0, 2**63 - 1),
+        "It is ready while so many bytes are free for objects.",
+        "--minimum-free-space",
     )
 
 
