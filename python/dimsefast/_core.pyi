@@ -36,6 +36,7 @@ _Ending = tuple[str, int, int, int, str]
 _Described = tuple[str, Message | None]
 _Associations = tuple[int, int, int, int, int, int]
 _Operation = tuple[str, int, float, int, int, int, dict[int, int]]
+_Element = tuple[int, str, str]
 _Condition = tuple[int, str, str, list[str], list[_Condition]]
 
 def connect(
@@ -248,8 +249,15 @@ class Query:
     def matches(self, candidate: Encoded | bytes, transfer_syntax: str) -> bool: ...
     def select(self, candidates: list[bytes], first: int, last: int, transfer_syntax: str) -> list[int]: ...
     def response(
-        self, candidate: Encoded | bytes, transfer_syntax: str, extra: Sequence[tuple[int, str, str]]
+        self, candidate: Encoded | bytes, transfer_syntax: str, extra: Sequence[_Element]
     ) -> tuple[bytes, str]: ...
+    def answers(
+        self,
+        candidates: Sequence[bytes],
+        computed: Sequence[Sequence[_Element]] | None,
+        extra: Sequence[_Element],
+        transfer_syntax: str,
+    ) -> list[bytes | None]: ...
 
 @final
 class Server:

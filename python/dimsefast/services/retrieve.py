@@ -170,11 +170,16 @@ def _operate(
 
 def _next(items: Iterator[Any], kind: EventType, association: Association, status: int) -> Any:
     try:
-        return next(items)
+        value = next(items)
     except StopIteration:
         LOGGER.error("%s: the handler of %s ended too early", association._name, kind.name)
     except Exception:
         report_failure(association, kind.name)
+    else:
+        if isinstance(value, Dataset) and "Status" in value:
+            # There is nothing to count, nor anywhere to send it.
+            raise _Finished(*wire_status(value))
+        return value
     raise _Finished(status)
 
 
