@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Self
 
+from pydicom.dataset import Dataset
+
 from .. import evt
 from ..ae import AE
 from ..client.peer import parse_address
-from ..dataset import Dataset
 from ..presentation import PresentationContext
 from ..server import AssociationServer
 from ..statistics import Metric, prometheus_text, server_metrics
@@ -47,7 +48,13 @@ class ArchiveServer:
             local_timezone=query.local_timezone or None,
         )
         try:
-            self.provider = Provider(self.archive, destinations=self._destination, worklist=query.worklist or None)
+            granted = {"relational": query.relational, "fuzzy": query.fuzzy}
+            self.provider = Provider(
+                self.archive,
+                destinations=self._destination,
+                worklist=query.worklist or None,
+                refused=[name for name, is_granted in granted.items() if not is_granted],
+            )
             self.server = self._listen()
             try:
                 self.monitoring = self._monitor()
