@@ -11,6 +11,7 @@ from .presentation import PresentationContext
 __all__ = [
     "Connection",
     "Encoded",
+    "Journal",
     "Layout",
     "Message",
     "Negotiation",
@@ -21,13 +22,16 @@ __all__ = [
     "connect",
     "encode",
     "forget_parent",
+    "import_object",
     "parse_file_meta",
     "read_file_meta",
     "read_header",
+    "read_index_headers",
     "remove_leftovers",
     "safe_name",
     "set_log_level",
     "stop",
+    "uid_hash",
 ]
 
 _Value = int | str | bytes
@@ -37,6 +41,8 @@ _Described = tuple[str, Message | None]
 _Associations = tuple[int, int, int, int, int, int]
 _Operation = tuple[str, int, float, int, int, int, dict[int, int]]
 _Element = tuple[int, str, str]
+_Position = tuple[int, int]
+_IndexHeader = tuple[bytes, tuple[str | None, ...], str, str, str, int]
 _Condition = tuple[int, str, str, list[str], list[_Condition]]
 
 def connect(
@@ -58,13 +64,27 @@ def connect(
 ) -> Connection: ...
 def encode(dataset: Dataset, transfer_syntax: str, tags: Sequence[int] | None = None) -> bytes | None: ...
 def forget_parent() -> None: ...
+def import_object(
+    plan: StorePlan,
+    sop_class: str,
+    sop_instance: str,
+    transfer_syntax: str,
+    *,
+    path: str | PathLike[str] | None,
+    offset: int,
+    dataset: bytes | None,
+) -> tuple[int, int]: ...
 def parse_file_meta(data: bytes) -> tuple[str, str, str, int]: ...
 def read_file_meta(path: str | PathLike[str]) -> tuple[str, str, str, int]: ...
 def read_header(path: str | PathLike[str], last: int) -> Encoded: ...
+def read_index_headers(
+    folder: str | PathLike[str], names: Sequence[str], tags: Sequence[int]
+) -> list[_IndexHeader | str | None]: ...
 def remove_leftovers(folder: str | PathLike[str]) -> int: ...
 def safe_name(text: str) -> str: ...
 def set_log_level(level: int, emit: Callable[[int, str], object]) -> None: ...
 def stop(limit: float) -> None: ...
+def uid_hash(uid: str) -> str: ...
 
 @final
 class Connection:
@@ -163,6 +183,19 @@ class Encoded:
     def __len__(self) -> int: ...
     def __copy__(self) -> Encoded: ...
     def __deepcopy__(self, _memo: object) -> Encoded: ...
+
+@final
+class Journal:
+    def __new__(cls, folder: str | PathLike[str], fsync: bool) -> Journal: ...
+    @property
+    def position(self) -> _Position: ...
+    @property
+    def beginning(self) -> _Position: ...
+    def wait(self, after: _Position, timeout: float | None) -> bool: ...
+    def read(self, after: _Position, limit: int) -> tuple[list[tuple[str, int]], _Position]: ...
+    def append(self, name: str, removed: bool) -> _Position: ...
+    def done(self, segment: int) -> None: ...
+    def close(self) -> None: ...
 
 @final
 class Layout:
@@ -297,4 +330,5 @@ class StorePlan:
         fsync: bool,
         class_uid: str,
         version: str,
+        journal: Journal | None = None,
     ) -> StorePlan: ...

@@ -166,7 +166,8 @@ instance = Table(
     _few("instance_odd_index", odd("sop_instance_uid")),
 )
 
-#: How far the journal of received objects has been taken over, written in the transaction that did so; one row.
+#: How far the journal of received objects has been taken over, and the length of all files in bytes, written in the
+#: transactions that change that; one row.
 progress = Table(
     "progress",
     metadata,
@@ -174,6 +175,7 @@ progress = Table(
     Column("version", Integer, nullable=False),
     Column("segment", BigInteger, nullable=False),
     Column("offset", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
 )
 
 

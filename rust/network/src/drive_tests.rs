@@ -239,7 +239,7 @@ fn a_status_of_the_sink_is_answered_and_the_connection_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let identity = FileIdentity { class_uid: "2.25.1".into(), version: "T".into() };
     let flat = FolderPlan::flat(folder.path().into(), identity);
-    let refuse = FolderPlan { duplicates: Duplicates::Refuse, ..flat };
+    let refuse = FolderPlan { duplicates: Duplicates::Refuse(0x0111), ..flat };
     let mut pair = Pair::established(StorePlan::Folder(Arc::new(refuse)));
     assert_eq!(pair.store("1.2", &dataset_of("A1")), Status::SUCCESS);
     assert_eq!(pair.store("1.2", &dataset_of("A2")), Status(0x0111));

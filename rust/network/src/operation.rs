@@ -61,12 +61,12 @@ impl Patience<'_> {
         self.deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     }
 
-    fn expired(&self) -> bool {
+    pub(crate) fn expired(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The longest that may be slept now.
-    fn slice(&self) -> Option<Duration> {
+    pub(crate) fn slice(&self) -> Option<Duration> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if self.interrupted.is_some() { Some(left.map_or(TICK, |left| left.min(TICK))) } else { left }
     }

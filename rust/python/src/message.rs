@@ -216,8 +216,8 @@ pub(crate) fn parse_file_meta(py: Python<'_>, mut data: &[u8]) -> PyResult<Meta>
 #[pyfunction]
 pub(crate) fn read_header(py: Python<'_>, path: PathBuf, last: u32) -> PyResult<Encoded> {
     let header = py.detach(|| part10::read_header(&path, Tag(last)));
-    let (bytes, syntax) = header.map_err(|error| file_error(py, error, &path))?;
-    Encoded::new(PyBytes::new(py, &bytes), uid_of(syntax).to_owned(), false)
+    let header = header.map_err(|error| file_error(py, error, &path))?;
+    Encoded::new(PyBytes::new(py, &header.bytes), uid_of(header.syntax).to_owned(), false)
 }
 
 /// With errno and file name, as Python's own `open` raises it.
