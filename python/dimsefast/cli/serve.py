@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import queue
 import signal
+import socket
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
@@ -29,7 +28,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LOGGER = logging.getLogger("dimsefast.archive")
 
-#: In the queue of signals: the server has stopped.
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: Among the signals: the server has stopped.
 _STOPPED = 0
 
 
@@ -164,7 +164,7 @@ def _run(configuration: Configuration, read: Callable[[], Configuration], as_jso
 
     handler = start_logging(configuration.log)
     try:
-        with _signals() as signals:
+        with _Signals() as signals:
             server = ArchiveServer(configuration)
             try:
                 _tell(server, as_json)
@@ -179,23 +179,42 @@ def _run(configuration: Configuration, read: Callable[[], Configuration], as_jso
     return 0
 
 
-@contextmanager
-def _signals() -> Iterator[queue.SimpleQueue[int]]:
-    """The signals that come, in a queue."""
-    came: queue.SimpleQueue[int] = queue.SimpleQueue()
+class _Signals:
+    """The signals that come, one after the other.
 
-    def put(number: int, _frame: FrameType | None) -> None:
-        came.put(number)
+    They come through a descriptor: a thread that waits for a lock misses a signal that the system gives to another one.
+    """
 
-    before = {number: signal.signal(number, put) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self._near, self._far = socket.socketpair()
+        self._far.setblocking(False)
+
+    def get(self) -> int:
+        """Waits for the next one."""
+        return self._near.recv(1)[0]
+
+    def put(self, number: int) -> None:
+        """Adds one, from any thread."""
+        self._far.send(bytes([number]))
+
+    def __enter__(self) -> Self:
+        self._wakeup = signal.set_wakeup_fd(self._far.fileno(), warn_on_full_buffer=False)
+        self._before = {number: signal.signal(number, _nothing) for number in _SIGNALS}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        self._near.close()
+        self._far.close()
 
 
-def _stop(server: ArchiveServer, signals: queue.SimpleQueue[int]) -> int:
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """What a signal does is told by its number in the descriptor."""
+
+
+def _stop(server: ArchiveServer, signals: _Signals) -> int:
     """Stops it; a signal meanwhile aborts what is in progress. Gives that signal, or 0."""
 
     def stop() -> None:
