@@ -94,7 +94,7 @@ def everything(archive, listen, chosen, work):
     print(f"find   {len(patients)} patients")
     for patient in patients[:8]:
         print(f"         {patient.get('PatientID') or '':16} {patient.get('PatientName') or ''!s:40}")
-    studies = list(archive.find(query.study(["ModalitiesInStudy", "NumberOfStudyRelatedInstances"])))
+    studies = list(archive.find(query.study(["StudyInstanceUID", "NumberOfStudyRelatedInstances"])))
     counted = sum(int(study.NumberOfStudyRelatedInstances) for study in studies)
     print(f"find   {len(studies)} studies with {counted} objects")
     good = stored.ok and counted == len(chosen) and len(patients) == len({row[3] for row in chosen.values()})

@@ -243,7 +243,7 @@ def test_sighup_reads_destinations_and_access_anew(tmp_path: Path) -> None:
             '[network]\nmaximum_pdu = 9000\n[access]\nothers = []\npeers.FRIEND = ["echo"]\n',
             "need a new start: [network]",
         )
-        assert "calling AE title" in run("echo", server.name, status=1).stderr
+        assert "does not know our AE title" in run("echo", server.name, status=1).stderr
         run("echo", server.name, "-aet", "FRIEND")
 
 
@@ -359,6 +359,7 @@ def test_what_cannot_be_indexed_is_listed(tmp_path: Path) -> None:
         filled(server)
     (broken,) = (folder / "objects").glob(f"*/{CT_UID}.dcm")
     broken.write_bytes(broken.read_bytes()[:200])
+    (folder / ".dimsefast" / "index.sqlite").write_bytes(b"no database")
     done = run("reindex", folder, "--json", status=1)
     found = json.loads(done.stdout)
     assert (found["indexed"], found["instances"]) == (1, 1)

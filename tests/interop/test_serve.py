@@ -11,7 +11,7 @@ import pytest
 from conftest import wait_until
 from pydicom import dcmread
 
-from .conftest import Background, Sample, call, free_port, same
+from .conftest import Background, Sample, call, equal, free_port
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
 from serving import Served, served
@@ -93,7 +93,7 @@ def test_findscu(server: Served, title: str, good: bool, samples: dict[str, Samp
 def test_getscu(server: Served, title: str, good: bool, samples: dict[str, Sample], tmp_path: Path) -> None:
     # Without +xe it would ask for Implicit VR first.
     call("getscu", "-S", "+xe", "-od", tmp_path, *keys(samples), *as_title(server, title), check=False)
-    assert [same(file, samples["explicit"]) for file in tmp_path.iterdir()] == ([True] if good else [])
+    assert [equal(file, samples["explicit"]) for file in tmp_path.iterdir()] == ([True] if good else [])
 
 
 @pytest.mark.parametrize(("title", "good"), [("MOVER", True), ("VIEWER", False), ("MODALITY", False)])
@@ -107,6 +107,6 @@ def test_movescu(
     if good:
         wait_until(lambda: len(list(folder.iterdir())) == 1, "the object to arrive")
         (file,) = folder.iterdir()
-        assert same(file, samples["explicit"])
+        assert equal(file, samples["explicit"])
     else:
         assert not list(folder.iterdir())

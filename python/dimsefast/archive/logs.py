@@ -125,10 +125,11 @@ def association_handlers() -> Iterator[tuple[EventType, Any]]:
     )
 
 
-def _tell(event: Event, what: str, level: int = logging.INFO, **more: Any) -> None:
-    fields = {"association": what.split(":")[0], **peer_fields(event.assoc), **more}
+def _tell(event: Event, what: str, words: str = "", level: int = logging.INFO, **more: str | int) -> None:
+    fields = {"association": what, **peer_fields(event.assoc), **more}
     who = f"{fields['calling']}@{fields['peer']} at {fields['called']}"
-    ASSOCIATIONS.log(level, "association %s: %s", what, who, extra={"fields": fields})
+    told = f": {words}" if words else ""
+    ASSOCIATIONS.log(level, "association %s: %s%s", what, who, told, extra={"fields": fields})
 
 
 def _established(event: Event) -> None:
@@ -136,27 +137,29 @@ def _established(event: Event) -> None:
 
 
 def _rejected(event: Event) -> None:
-    _tell(event, "rejected", logging.WARNING)
+    _tell(event, "rejected", level=logging.WARNING)
 
 
 def _released(event: Event) -> None:
-    _over(event, "released")
+    _over(event, "released", "")
 
 
 def _aborted(event: Event) -> None:
     if event.assoc._negotiation is not None:
-        _over(event, f"aborted: {event.assoc._ending()}")
+        _over(event, "aborted", event.assoc._ending())
 
 
-def _over(event: Event, what: str) -> None:
+def _over(event: Event, what: str, cause: str) -> None:
     connection = event.assoc._connection
     echoes, stored, not_stored, size = (0, 0, 0, 0) if connection is None else connection.counts
-    words = []
+    words = [cause] if cause else []
     if stored or not_stored:
         words.append(f"{stored} objects stored, {size_words(size)}")
     if not_stored:
         words.append(f"{not_stored} not stored")
     if echoes:
         words.append(f"{echoes} echoes")
-    told = f"{what} ({', '.join(words)})" if words else what
-    _tell(event, told, echoes=echoes, stored=stored, not_stored=not_stored, bytes=size)
+    more: dict[str, Any] = {"echoes": echoes, "stored": stored, "not_stored": not_stored, "bytes": size}
+    if cause:
+        more["cause"] = cause
+    _tell(event, what, ", ".join(words), **more)

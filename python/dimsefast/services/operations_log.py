@@ -43,10 +43,12 @@ class Operation(NamedTuple):
 def peer_fields(association: Association) -> dict[str, Any]:
     """Who an association is with, for a log."""
     peer = association.requestor if association.is_acceptor else association.acceptor
+    asked = association._negotiation
     return {
         "peer": f"{peer.address}:{peer.port}",
         "calling": association.requestor.ae_title.strip(),
-        "called": association.acceptor.ae_title.strip(),
+        # As it was asked for, which may be no title of ours.
+        "called": (association.acceptor.ae_title if asked is None else asked.called).strip(),
     }
 
 
