@@ -22,6 +22,7 @@ from .database import Database, Durability
 from .errors import IndexUnusable
 from .indexer import Indexer
 from .schema import instance, patient, progress, series, study
+from .services import Services
 from .storage import Duplicates, FolderStorage
 
 #: Files that `reindex` indexes in one transaction.
@@ -43,7 +44,7 @@ class Reindexed(NamedTuple):
     failed: list[tuple[str, str]]
 
 
-class Archive:
+class Archive(Services):
     """An archive in a folder, with an index that is embedded.
 
     Args:

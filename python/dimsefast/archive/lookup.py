@@ -138,7 +138,9 @@ class Lookup:
             if values and len(values) <= CHUNK:
                 clauses.append(_one_of(place, values, with_others=is_first or place != split))
             if self._inherited[place]:
-                clauses.append(_any_of(table, and_(*self._inherited[place]), sql(MIXED)))
+                agreed = and_(*self._inherited[place])
+                # Other clauses lead to few rows already.
+                clauses.append(or_(agreed, sql(MIXED)) if clauses else _any_of(table, agreed, sql(MIXED)))
         return select(*columns).select_from(self._joined(columns)).where(*clauses)
 
     def _joined(self, columns: Sequence[Column[Any]]) -> Any:

@@ -84,8 +84,8 @@ def odd(column: str) -> str:
 MIXED: Final = "mixed = 1"
 
 
-def _few(name: str, condition: str) -> Index:
-    return Index(name, "key", sqlite_where=text(condition), postgresql_where=text(condition))
+def _few(name: str, column: str, condition: str) -> Index:
+    return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 def _columns(attributes: tuple[Attribute, ...]) -> list[Column[Any]]:
@@ -106,7 +106,7 @@ patient = Table(
     Column("mixed", Boolean, nullable=False),
     Column("header", LargeBinary, nullable=False),
     Index("patient_name_index", "patient_name"),
-    _few("patient_odd_index", odd("patient_id")),
+    _few("patient_odd_index", "patient_id", odd("patient_id")),
 )
 
 study = Table(
@@ -130,8 +130,8 @@ study = Table(
     Index("study_date_index", "study_date"),
     Index("study_accession_number_index", "accession_number"),
     Index("study_patient_name_index", "patient_name"),
-    _few("study_odd_index", odd("study_instance_uid")),
-    _few("study_mixed_index", MIXED),
+    _few("study_odd_index", "study_instance_uid", odd("study_instance_uid")),
+    _few("study_mixed_index", "key", MIXED),
 )
 
 series = Table(
@@ -146,8 +146,8 @@ series = Table(
     Column("header", LargeBinary, nullable=False),
     UniqueConstraint("series_instance_uid", "study_key"),
     Index("series_study_index", "study_key"),
-    _few("series_odd_index", odd("series_instance_uid")),
-    _few("series_mixed_index", MIXED),
+    _few("series_odd_index", "series_instance_uid", odd("series_instance_uid")),
+    _few("series_mixed_index", "key", MIXED),
 )
 
 instance = Table(
@@ -163,7 +163,7 @@ instance = Table(
     Column("size", BigInteger, nullable=False),
     Column("header", LargeBinary, nullable=False),
     Index("instance_series_index", "series_key", "instance_number"),
-    _few("instance_odd_index", odd("sop_instance_uid")),
+    _few("instance_odd_index", "sop_instance_uid", odd("sop_instance_uid")),
 )
 
 #: How far the journal of received objects has been taken over, and the length of all files in bytes, written in the
