@@ -48,11 +48,8 @@ def stop_logging(handler: logging.Handler) -> None:
 
 def _is_wanted(record: logging.LogRecord) -> bool:
     """Not the core's own lines on associations, which `association_handlers` tells with more in them."""
-    return (
-        record.name != LOGGER.name
-        or record.levelno > logging.INFO
-        or " association " not in f" {record.msg % record.args}"
-    )
+    is_of_core = record.name == LOGGER.name and record.levelno <= logging.INFO
+    return not (is_of_core and record.getMessage().startswith("association "))
 
 
 def _identifier(record: logging.LogRecord) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from ..presentation import ALL_TRANSFER_SYNTAXES, PresentationContext, build_con
 from . import extended
 from .retrieval import Destinations, destination, stored
 from .search import Options, Search
+from .settings import OPERATIONS
 from .worklist import MODEL as WORKLIST
 from .worklist import Worklist
 
@@ -30,9 +31,6 @@ _PENDING, _CANCELLED, _UNABLE = 0xFF00, 0xFE00, 0xC000
 _UNKNOWN_DESTINATION: Final = (None, None)
 
 _ROOTS: Final = ("PatientRoot", "StudyRoot", "PatientStudyOnly")
-
-#: What a provider can be asked for.
-OPERATIONS: Final = ("echo", "store", "find", "move", "get", "worklist")
 
 
 class Provider:

@@ -39,6 +39,7 @@ class ArchiveServer:
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
+        self._is_stopping = False
         storage, query = configuration.storage, configuration.query
         self.archive = Archive(
             storage.location,
@@ -131,9 +132,10 @@ class ArchiveServer:
         """
         if grace is None:
             grace = self.configuration.network.shutdown_timeout or _NO_LIMIT
+        self._is_stopping = True
+        self.server.shutdown(grace, _IDLE)
         if self.monitoring is not None:
             self.monitoring.close()
-        self.server.shutdown(grace, _IDLE)
         self.archive.close()
 
     def abort(self) -> None:
@@ -166,7 +168,7 @@ class ArchiveServer:
 
     def problems(self) -> list[str]:
         """What keeps it from being ready, a line each."""
-        problems = []
+        problems = ["it is being stopped"] if self._is_stopping else []
         least = self.configuration.metrics.minimum_free_space
         try:
             free = self.archive.storage.free_bytes()
