@@ -191,9 +191,10 @@ def test_sigterm_lets_what_is_in_progress_finish(tmp_path: Path) -> None:
     folder = tmp_path / "archive"
     with served(folder, "--shutdown-timeout", 0, "--log-format", "json") as server:
         storing = Storing(server)
+        idle = AE().connect("127.0.0.1", server.port, contexts=[build_context(Verification)], ae_title="ARCHIVE")
         server.process.send_signal(signal.SIGTERM)
-        wait_until(lambda: any("stopping" in row["message"] for row in server.rows()), "the log to say so")
-        assert server.process.poll() is None
+        wait_until(lambda: idle.is_aborted, "the end of an association on which nothing happens")
+        assert server.process.poll() is None and storing.assoc.is_established
         # Nobody else is let in.
         with pytest.raises(OSError):
             socket.create_connection(("127.0.0.1", server.port), 5).close()

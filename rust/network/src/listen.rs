@@ -24,6 +24,9 @@ use crate::transport::RuntimeTcp;
 const SILENT: usize = 1000;
 const SILENT_PER_ADDRESS: usize = 50;
 
+/// How often a server that shuts down looks at what is still in progress.
+const DRAIN: Duration = Duration::from_millis(250);
+
 /// See [`accept`].
 const TICK: Duration = Duration::from_secs(1);
 
@@ -128,18 +131,25 @@ impl Server {
     /// over. Returns whether it is. Those on which nothing happens for `idle` meanwhile are aborted earlier.
     pub fn shutdown(&self, grace: Duration, idle: Option<Duration>, limit: Duration) -> bool {
         self.stop_accepting();
-        if let Some(idle) = idle {
-            let acse = self.config().acse_timeout;
-            self.connections().iter().for_each(|connection| connection.set_timeouts(acse, Some(idle)));
-        }
-        let over = self.wait_until_empty(Instant::now() + grace);
-        if !over {
-            for connection in self.connections() {
-                connection.abort();
-                connection.give_up();
+        let deadline = Instant::now() + grace;
+        let mut until = deadline;
+        loop {
+            if let Some(idle) = idle {
+                self.connections().iter().for_each(|connection| connection.hurry(idle));
+                until = deadline.min(Instant::now() + DRAIN);
+            }
+            if self.wait_until_empty(until) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                break;
             }
         }
-        over || self.wait_until_empty(Instant::now() + limit)
+        for connection in self.connections() {
+            connection.abort();
+            connection.give_up();
+        }
+        self.wait_until_empty(Instant::now() + limit)
     }
 
     /// Waits until no connection is left and the listening socket is closed: the port is free then.
@@ -204,6 +214,15 @@ impl Connection {
     fn is_silent(&self) -> bool {
         let core = self.lock();
         core.transport.is_some() && core.association.request().is_none()
+    }
+
+    /// Gives it up soon where nothing happens: not in the middle of a message, and not while a request is performed.
+    fn hurry(&self, idle: Duration) {
+        self.with(|core, now| {
+            let timeout = if core.incoming.is_some() { core.network_timeout } else { Some(idle) };
+            core.association.set_network_timeout(now, timeout);
+        });
+        self.wake_driver();
     }
 
     /// Closes the transport now, whatever the peer does.
