@@ -43,7 +43,7 @@ class Condition(NamedTuple):
         kind: `single` (this value; PN without regard to case), `list` (one of these), `all` (each of these), `wildcard`
             (`*` and `?`, one of these), `range` (from the first of the two values to the second, the ends included, an
             empty one is open; DA as YYYYMMDD, TM as HHMMSS.FFFFFF, DT in UTC as YYYYMMDDHHMMSS.FFFFFF), `empty` (no
-            value), `fuzzy` (a name), `sequence` (an item fulfils all `items`).
+            value), `fuzzy` (one of these names), `sequence` (an item fulfils all `items`).
             A stored attribute without a value fulfils any of them, except in a worklist.
         values: decoded, without padding.
         items: of a sequence, what one of its items has to fulfil.

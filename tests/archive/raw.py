@@ -118,15 +118,13 @@ def plain(row: Row, asked: set[str]) -> bytes:
     return encoded([*kept, *computed.values()])
 
 
-def expected(
-    objects: list[list[Element]], identifier: list[Element], model: UID, options: Options, level: str
-) -> tuple[list[bytes], set[str]]:
-    """The responses, and the SOP Instance UIDs of what a retrieval would send."""
+def expected(found: list[Row], identifier: list[Element], model: UID, options: Options) -> tuple[list[bytes], set[str]]:
+    """The responses for these rows, and the SOP Instance UIDs of what a retrieval would send."""
     matcher = Matcher(encoded(identifier), model, **options._asdict())
     asked = {element.keyword for element in identifier}
     responses: list[bytes] = []
     instances: set[str] = set()
-    for row in rows(objects, level):
+    for row in found:
         answer = matcher.answers([plain(row, asked)], EXPLICIT_LITTLE)[0]
         if matcher.matches(plain(row, asked)):
             assert answer is not None

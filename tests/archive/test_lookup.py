@@ -12,7 +12,7 @@ from dimsefast.archive.search import Options, Search
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from .raw import LEVELS, UNIQUE, Element, encoded, expected, file
+from .raw import LEVELS, UNIQUE, Element, encoded, expected, file, rows
 
 FIND = {
     "PatientRoot": sop_class.PatientRootQueryRetrieveInformationModelFind,
@@ -30,7 +30,11 @@ ATTRIBUTES: dict[str, tuple[str, list[bytes], list[bytes]]] = {
         [b"", b"A", b"A", b"B", b"B", b"A\\B", b"a", b" A ", b"A%1", b"A_1", b"\xc4", "Ä".encode()],
         [b"", b"A", b"B", b"a", b"A*", b"?", b"*", b"A\\B", b"A%*", b"A_1", b" A", b"\xc4", "Ä*".encode()],
     ),
-    "StudyInstanceUID": ("UI", [b"", b"1.1", b"1.1", b"1.2", b"1.1\\1.2"], [b"", b"1.1", b"1.2", b"1.1\\1.2", b"1.*"]),
+    "StudyInstanceUID": (
+        "UI",
+        [b"", b"1.1", b"1.1", b"1.2", b" 1.2", b"1.1\\1.2"],
+        [b"", b"1.1", b"1.2", b"1.1\\1.2", b"1.*"],
+    ),
     "SeriesInstanceUID": ("UI", [b"", b"2.1", b"2.1", b"2.2", b"2.1\\2.2"], [b"", b"2.1", b"2.2", b"2.1\\2.2", b"*"]),
     "SOPInstanceUID": ("UI", [b"3.1", b"3.2", b"3.3", b"3.4", b"3.5"], [b"", b"3.1", b"3.1\\3.2\\3.5", b"9.9", b"*"]),
     "SOPClassUID": (
@@ -163,6 +167,15 @@ COMPUTED = {
     "ModalitiesInStudy": ("CS", [b"", b"CT", b"MR\\CT", b"C*", b"T"]),
     "SOPClassesInStudy": ("UI", [b"", b"1.2.840.10008.5.1.4.1.1.2", b"1.2.840"]),
 }
+#: What is stored beside an attribute where that counts: a date moves with its time.
+BESIDE = {
+    "StudyDate": [Element("StudyTime", "TM", b"2330"), Element("TimezoneOffsetFromUTC", "SH", b"-1200")],
+    "StudyTime": [Element("StudyDate", "DA", b"20200101"), Element("TimezoneOffsetFromUTC", "SH", b"+0100")],
+    "PerformedProcedureStepStartDate": [
+        Element("PerformedProcedureStepStartTime", "TM", b"0030"),
+        Element("TimezoneOffsetFromUTC", "SH", b"+1400"),
+    ],
+}
 _NEEDED = ("SOPClassUID", "SOPInstanceUID")
 #: What some objects and some queries give their values in, in place of the right representation.
 _OTHER = {"LO": "SH", "SH": "UN", "PN": "LO", "CS": "UN", "DA": "LO", "IS": "LO"}
@@ -188,7 +201,7 @@ def queries(draw: Any) -> tuple[str, str, Options, list[Element]]:
     root = draw(st.sampled_from(sorted(FIND)))
     level = draw(st.sampled_from(LEVELS[root == "StudyRoot" :]))
     options = Options(*(draw(st.booleans()) for _ in Options._fields))
-    keys = draw(st.sets(st.sampled_from(sorted(ATTRIBUTES)), max_size=3))
+    keys = draw(st.sets(st.sampled_from([*sorted(ATTRIBUTES), *["PatientName", "StudyDate"] * 3]), max_size=3))
     above = UNIQUE[root == "StudyRoot" : LEVELS.index(level)]
     out = [Element("QueryRetrieveLevel", "CS", level.encode())]
     if draw(st.booleans()):
@@ -212,7 +225,7 @@ def _uids(archive: Archive, search: Search) -> list[str]:
     return [uids[key] for key in search.instances()]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(objects(), min_size=1, max_size=8), st.lists(queries(), min_size=10, max_size=25))
 def test_an_archive_finds_what_the_engine_matches(
     stored: list[list[Element]], asked: list[tuple[str, str, Options, list[Element]]]
@@ -223,9 +236,10 @@ def test_an_archive_finds_what_the_engine_matches(
             assert result.status == 0, result.error
             # One batch each, so that rows change.
             archive.up_to_date()
+        at_level = {level: rows(stored, level) for level in LEVELS}
         for root, level, options, identifier in asked:
             try:
-                responses, instances = expected(stored, identifier, FIND[root], options, level)
+                responses, instances = expected(at_level[level], identifier, FIND[root], options)
             except MatchError:
                 with pytest.raises(MatchError):
                     Search(archive.database, encoded(identifier), FIND[root], options)
@@ -237,3 +251,34 @@ def test_an_archive_finds_what_the_engine_matches(
             except MatchError:
                 continue
             assert sorted(_uids(archive, search)) == sorted(instances), (root, level, options, identifier)
+
+
+@pytest.mark.parametrize("keyword", [keyword for keyword in ATTRIBUTES if keyword not in UNIQUE])
+def test_each_value_of_an_attribute_against_each_key(keyword: str) -> None:
+    vr, values, asked = ATTRIBUTES[keyword]
+    stored = []
+    for number, value in enumerate(values):
+        # A study of its own with two objects, the second of which says something else.
+        for instance_number, said in enumerate([value] + [values[0]] * (number % 2)):
+            uid = f"1.{number + 1}"
+            unique = dict(zip(UNIQUE, (str(number), uid, f"{uid}.1", f"{uid}.{instance_number + 2}"), strict=True))
+            elements = [Element(name, ATTRIBUTES[name][0], text.encode()) for name, text in unique.items()]
+            elements.append(Element("SpecificCharacterSet", "CS", b"ISO_IR 192" if number % 3 else b"ISO_IR 100"))
+            if keyword != "SOPClassUID":
+                elements.append(Element("SOPClassUID", "UI", ATTRIBUTES["SOPClassUID"][1][0]))
+            stored.append([*elements, *BESIDE.get(keyword, []), Element(keyword, vr, said)])
+    with tempfile.TemporaryDirectory() as folder, Archive(folder) as archive:
+        assert all(result.status == 0 for result in archive.add([file(one) for one in stored]))
+        archive.up_to_date()
+        for level in LEVELS:
+            found = rows(stored, level)
+            for options in (Options(relational=True), Options(*[True] * 6), Options(relational=True, datetime=True)):
+                for value in asked:
+                    identifier = [Element("QueryRetrieveLevel", "CS", level.encode()), Element(keyword, vr, value)]
+                    identifier.append(Element("SpecificCharacterSet", "CS", b"ISO_IR 192"))
+                    # The other way than those of the stored objects.
+                    offset = b"+1400" if keyword == "StudyDate" else b"-1200"
+                    identifier.append(Element("TimezoneOffsetFromUTC", "SH", offset))
+                    responses, _ = expected(found, identifier, FIND["PatientRoot"], options)
+                    search = Search(archive.database, encoded(identifier), FIND["PatientRoot"], options)
+                    assert sorted(search.responses()) == sorted(responses), (level, value, options)

@@ -251,7 +251,7 @@ fn described<'py>(py: Python<'py>, tag: Tag, key: &Key) -> PyResult<Bound<'py, P
         Kind::WildCard => ("wildcard", !key.vr().is_single_valued_text()),
         Kind::Range => ("range", false),
         Kind::Empty => ("empty", false),
-        Kind::Fuzzy => ("fuzzy", false),
+        Kind::Fuzzy => ("fuzzy", true),
     };
     let values = match key.range() {
         Some(range) => [range.from, range.to].map(|at| at.map_or_else(String::new, |at| instant(key.vr(), at))).into(),
