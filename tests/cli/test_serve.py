@@ -134,6 +134,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:
         assert f"cannot listen on 127.0.0.1:{port} for metrics" in error and len(error.splitlines()) == 1
     assert "nowhere.toml" in run("serve", "-c", tmp_path / "nowhere.toml", status=1).stderr
     assert "no/where.log" in run(*common, "-p", 0, "--log-file", tmp_path / "no/where.log", status=1).stderr
+    assert "[access] lets nobody do anything" in run(*common, "-p", 0, "--access-others", "", status=1).stderr
     (tmp_path / "file").write_text("x")
     error = run("serve", tmp_path / "file", "-p", 0, status=1).stderr
     assert str(tmp_path / "file") in error and len(error.splitlines()) == 1

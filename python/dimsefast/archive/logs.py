@@ -6,7 +6,6 @@ import datetime
 import json
 import logging
 import logging.handlers
-from collections.abc import Iterator
 from typing import Any
 
 from .. import evt
@@ -110,16 +109,13 @@ class TextFormatter(logging.Formatter):
         return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
-def association_handlers() -> Iterator[tuple[EventType, Any]]:
+def association_handlers() -> list[tuple[EventType, Any]]:
     """Handlers that log the beginning and end of each association, with what was stored over it."""
-    return iter(
-        (
-            (evt.EVT_ESTABLISHED, _established),
-            (evt.EVT_REJECTED, _rejected),
-            (evt.EVT_RELEASED, _released),
-            (evt.EVT_ABORTED, _aborted),
-        )
-    )
+    rejected: list[tuple[EventType, Any]] = [(evt.EVT_REJECTED, _rejected)]
+    # Each is a call of Python for each association.
+    if not ASSOCIATIONS.isEnabledFor(logging.INFO):
+        return rejected
+    return [*rejected, (evt.EVT_ESTABLISHED, _established), (evt.EVT_RELEASED, _released), (evt.EVT_ABORTED, _aborted)]
 
 
 def _tell(event: Event, what: str, words: str = "", level: int = logging.INFO, **more: str | int) -> None:

@@ -16,6 +16,7 @@ from ..presentation import PresentationContext
 from ..server import AssociationServer
 from ..statistics import Metric, prometheus_text, server_metrics
 from .archive import Archive
+from .configuration import ConfigurationError
 from .errors import ArchiveError
 from .logs import association_handlers
 from .monitoring import Monitoring
@@ -34,7 +35,8 @@ _NO_LIMIT = 1e9
 class ArchiveServer:
     """Opens the archive, and serves it until `stop`.
 
-    Raises ArchiveError where the archive cannot be opened, OSError where an address cannot be bound.
+    Raises ArchiveError where the archive cannot be opened, OSError where an address cannot be bound, ConfigurationError
+    for access rules that let nobody do anything.
     """
 
     def __init__(self, configuration: Configuration) -> None:
@@ -115,12 +117,12 @@ class ArchiveServer:
     def reload(self, configuration: Configuration) -> list[str]:
         """Takes over the destinations and the access rules, for what begins from now on.
 
-        Gives the names of the sections that have changed besides, for which it has to be started anew.
+        Gives the names of the sections that have changed besides, for which it has to be started anew. Raises
+        ConfigurationError for access rules that let nobody do anything; nothing has changed then.
         """
         before = self.configuration
-        # One after the other: whoever reads one of them sees it whole.
-        self.configuration = replace(before, destinations=configuration.destinations, access=configuration.access)
         offers = Offers(self.provider, configuration.access)
+        self.configuration = replace(before, destinations=configuration.destinations, access=configuration.access)
         self.server.offer(offers.others, offers.by_calling_aet)
         sections = ("storage", "network", "query", "log", "metrics")
         return [name for name in sections if getattr(before, name) != getattr(configuration, name)]
@@ -214,6 +216,8 @@ class Offers:
 
         self.others = offer(access.others)
         self.by_calling_aet = {title.strip(): offer(operations) for title, operations in access.peers.items()}
+        if not any(made.values()):
+            raise ConfigurationError("[access] lets nobody do anything: name some operations, in others or in peers")
 
 
 def address_of(destination: DestinationSettings) -> Destination:
