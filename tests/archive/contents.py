@@ -40,18 +40,24 @@ def table(archive: Archive, which: Any) -> list[dict[str, Any]]:
 def counts_are_right(archive: Archive) -> None:
     """Compares the counts and sets that the indexer keeps with what there is."""
     found = rows(archive)
-    for level, below in (("patient", ("study", "series", "instance")), ("study", ("series", "instance"))):
-        for name in below:
-            plural = {"study": "studies", "series": "series", "instance": "instances"}[name]
-            for row in found:
-                mine = [other for other in found if _path(other, level) == _path(row, level)]
-                assert row[f"{level}.{plural}"] == len({_path(other, name) for other in mine}), (level, name, row)
+    below: dict[tuple[str, ...], set[tuple[str, ...]]] = {}
+    classes: dict[tuple[str, ...], set[str]] = {}
     for row in found:
-        mine = [other for other in found if _path(other, "series") == _path(row, "series")]
-        assert row["series.instances"] == len(mine)
-        study_rows = [other for other in found if _path(other, "study") == _path(row, "study")]
-        classes = {other["instance.sop_class_uid"] for other in study_rows}
-        assert row["study.sop_classes"] == "\\".join(sorted(classes))
+        for depth, level in enumerate(_UNIQUE):
+            for lower in list(_UNIQUE)[depth + 1 :]:
+                below.setdefault((lower, *_path(row, level)), set()).add(_path(row, lower))
+        classes.setdefault(_path(row, "study"), set()).add(row["instance.sop_class_uid"])
+    for row in found:
+        for level, lower, plural in (
+            ("patient", "study", "studies"),
+            ("patient", "series", "series"),
+            ("patient", "instance", "instances"),
+            ("study", "series", "series"),
+            ("study", "instance", "instances"),
+            ("series", "instance", "instances"),
+        ):
+            assert row[f"{level}.{plural}"] == len(below[lower, *_path(row, level)]), (level, lower, row)
+        assert row["study.sop_classes"] == "\\".join(sorted(classes[_path(row, "study")]))
     for kind, level in ((patient, "patient"), (study, "study"), (series, "series")):
         assert len(table(archive, kind)) == len({_path(row, level) for row in found}), "there is a row without objects"
     sizes = sum(row["instance.size"] for row in found)

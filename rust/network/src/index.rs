@@ -44,12 +44,15 @@ impl Entry {
         ];
         let header = transcode::index_header(dataset, syntax, &own);
         let character_set = record::character_set(dataset, &CharacterSet::default());
-        let value = |tag: &Tag| {
-            let element = dataset.get(*tag)?;
-            let vr = element.entry.vr;
-            Some(text(vr, unpadded(vr, element.value()), syntax.big_endian, || character_set.clone()))
-        };
-        let texts = wanted.iter().map(value).collect();
+        let mut texts = vec![None; wanted.len()];
+        // Once through the dataset; of two elements with one tag the last counts.
+        for element in dataset.elements() {
+            if let Some(at) = wanted.iter().position(|tag| *tag == element.entry.tag) {
+                let vr = element.entry.vr;
+                let value = unpadded(vr, element.value());
+                texts[at] = Some(text(vr, value, syntax.big_endian, || character_set.clone()));
+            }
+        }
         Ok(Self { meta, header, texts, size })
     }
 }
