@@ -113,5 +113,5 @@ def test_demo() -> None:
     assert output.endswith("all good\n")
     assert "NOT" not in output
     equal = re.findall(r"(\d+) of (\d+) objects are byte-equal", output)
-    assert len(equal) == 2
+    assert len(equal) == 3
     assert all(good == total and int(total) > 100 for good, total in equal)
