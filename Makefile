@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python test-wheel peers lint format bench fuzz wheel docs clean
+.PHONY: help build demo test test-rust test-python test-wheel peers lint format bench bench-page fuzz wheel docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -74,6 +74,10 @@ bench: build ## measure beside the peers, in one run; WIRE="--quick --only pair"
 	$(BIN)/python -m pytest benches -o testpaths=benches -o pythonpath=benches --benchmark-columns=median,min,max,rounds --benchmark-disable-gc -q -p no:cacheprovider -o timeout=600
 	$(FLOOR) build --release --locked --quiet
 	$(BIN)/python benches/wire.py $(WIRE)
+
+bench-page: build ## write docs/benchmarks.md and its drawings from the newest results
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/python benches/plot.py
 
 # cargo-fuzz wants flags of the nightly compiler, which the stable one takes with RUSTC_BOOTSTRAP.
 fuzz: ## run each fuzz target for a minute; FUZZ_SECONDS=1200 for longer
