@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from ..matching import information_model
@@ -27,17 +28,21 @@ def _offered(model: str) -> tuple[str | None, ...]:
     return _RETRIEVE if retrieves else _FIND
 
 
-def answer(model: str, requested: bytes) -> bytes | None:
-    """The service class application information for what was requested for a SOP class; None where it has none."""
+def answer(model: str, requested: bytes, refused: Collection[str] = ()) -> bytes | None:
+    """The service class application information for what was requested for a SOP class; None where it has none.
+
+    `refused` are options that are never granted.
+    """
     offered = _offered(model)
     if not offered:
         return None
-    return bytes(asked == 1 and option is not None for asked, option in zip(requested, offered, strict=False))
+    granted = [option is not None and option not in refused for option in offered]
+    return bytes(asked == 1 and grants for asked, grants in zip(requested, granted, strict=False))
 
 
-def negotiated(association: Association, model: str) -> Options:
+def negotiated(association: Association, model: str, refused: Collection[str] = ()) -> Options:
     """What was negotiated over an association for a SOP class."""
     # The answer follows from the request alone, so that nobody has to remember it.
     requested = association.requestor.sop_class_extended.get(model, b"")  # type: ignore[call-overload]
-    agreed = answer(model, requested) or b""
+    agreed = answer(model, requested, refused) or b""
     return Options(**{option: True for option, on in zip(_offered(model), agreed, strict=False) if option and on})

@@ -18,6 +18,7 @@ from ..presentation import ALL_TRANSFER_SYNTAXES, PresentationContext, build_con
 from . import extended
 from .retrieval import Destinations, destination, stored
 from .search import Options, Search
+from .settings import OPERATIONS
 from .worklist import MODEL as WORKLIST
 from .worklist import Worklist
 
@@ -30,9 +31,6 @@ _PENDING, _CANCELLED, _UNABLE = 0xFF00, 0xFE00, 0xC000
 _UNKNOWN_DESTINATION: Final = (None, None)
 
 _ROOTS: Final = ("PatientRoot", "StudyRoot", "PatientStudyOnly")
-
-#: What a provider can be asked for.
-OPERATIONS: Final = ("echo", "store", "find", "move", "get", "worklist")
 
 
 class Provider:
@@ -48,6 +46,7 @@ class Provider:
         destinations: where move destinations are, by AE title: "host:port", (host, port) or (host, port, keywords of
             `AE.associate` and `MoveOptions`); or a function of the AE title that returns one of these, or None.
         worklist: a folder with the items of a modality worklist (see `Worklist`). Default: there is no worklist.
+        refused: options of queries that are not granted, by their names in `Options`: "relational", "fuzzy".
     """
 
     def __init__(
@@ -56,10 +55,12 @@ class Provider:
         *,
         destinations: Destinations | None = None,
         worklist: str | PathLike[str] | None = None,
+        refused: Iterable[str] = (),
     ) -> None:
         self._archive = archive
         self.destinations: Destinations = {} if destinations is None else destinations
         self.worklist = None if worklist is None else Worklist(worklist)
+        self._refused = frozenset(refused)
 
     def contexts(self, operations: Iterable[str] = OPERATIONS) -> list[PresentationContext]:
         """What it supports for these operations: `echo`, `store`, `find`, `move`, `get`, `worklist`.
@@ -117,7 +118,7 @@ class Provider:
 
     def on_extended_negotiation(self, event: Any) -> dict[str, bytes]:
         """Answers what was asked for beyond the baseline."""
-        answers = {str(uid): extended.answer(str(uid), asked) for uid, asked in event.app_info.items()}
+        answers = {str(uid): extended.answer(str(uid), asked, self._refused) for uid, asked in event.app_info.items()}
         return {uid: agreed for uid, agreed in answers.items() if agreed is not None}
 
     def on_find(self, event: Any) -> Iterator[tuple[Any, bytes | None]]:
@@ -169,13 +170,13 @@ class Provider:
 
     def _requested(self, event: Any) -> Any:
         model = str(event.context.abstract_syntax)
-        options = extended.negotiated(event.assoc, model)
+        options = extended.negotiated(event.assoc, model, self._refused)
         syntax = str(event.context.transfer_syntax)
         return self._search(event.encoded_identifier, model, options, syntax).instances(lambda: event.is_cancelled)
 
     def _responses(self, event: Any) -> Iterator[bytes]:
         model, syntax = str(event.context.abstract_syntax), str(event.context.transfer_syntax)
-        options = extended.negotiated(event.assoc, model)
+        options = extended.negotiated(event.assoc, model, self._refused)
         if model == WORKLIST:
             if self.worklist is None:
                 raise MatchError(_UNABLE, None, "there is no worklist here")

@@ -15,6 +15,7 @@ use crate::connection::{BOUND_NEGOTIATION, BOUND_STORE, Core, End};
 use crate::jobs::{Job, JobKind};
 use crate::message::Message;
 use crate::sink::{Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Received, StorePlan, Turn};
+use crate::statistics::Statistics;
 use crate::transport::MemoryTransport;
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -204,6 +205,21 @@ fn an_object_goes_into_its_folder_without_a_job() {
     assert!(pair.acceptor.jobs.is_idle());
     assert_eq!(pair.store("../../etc/passwd", &dataset), Status::SUCCESS);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "what is no UID never leaves the folder");
+}
+
+#[test]
+fn a_server_counts_what_is_settled_and_how_its_associations_end() {
+    let mut pair = Pair::established(StorePlan::Discard(patient()));
+    let statistics: Arc<Statistics> = Arc::default();
+    pair.acceptor.statistics = Some(statistics.clone());
+    assert_eq!(pair.store("1.2", &dataset_of("1CT1")), Status::SUCCESS);
+    pair.acceptor.association.abort(NOW);
+    pair.run();
+    let found = statistics.snapshot();
+    assert_eq!((found.released, found.aborted), (0, 1));
+    assert_eq!(found.operations.len(), 1);
+    assert_eq!((found.operations[0].name, found.operations[0].bytes), ("C-STORE", dataset_of("1CT1").len() as u64));
+    assert_eq!(found.operations[0].statuses, [(0, 1)].into());
 }
 
 #[test]

@@ -21,6 +21,7 @@ mod read;
 mod send;
 mod sink;
 mod source;
+mod statistics;
 pub mod transport;
 mod wake;
 mod watch;
@@ -40,3 +41,4 @@ pub use sink::{
     safe_value, uid_hash,
 };
 pub use source::Source;
+pub use statistics::{AssociationCounts, OperationStatistics, Outcome, ServerStatistics};

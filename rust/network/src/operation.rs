@@ -270,9 +270,13 @@ impl Connection {
         })?
     }
 
-    /// A request of the peer has had its final response.
-    pub fn performed(&self, id: u16) {
+    /// A request of the peer has had its final response, or will never have one.
+    pub fn performed(&self, request: &Message) {
+        let id = request.command.message_id().unwrap_or(0);
         self.with(|core, now| {
+            if request.turn.is_none() {
+                core.count_request(request);
+            }
             if let Some(at) = core.performing.iter().position(|(performing, _)| *performing == id) {
                 core.performing.remove(at);
             }

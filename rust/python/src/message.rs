@@ -54,6 +54,13 @@ impl Message {
         self.inner.command.status().map(|status| status.0)
     }
 
+    /// How a request has been answered by now: (final status, Pending responses, seconds since it came).
+    #[getter]
+    fn outcome(&self) -> (Option<u16>, u64, f64) {
+        let outcome = self.inner.outcome();
+        (outcome.status.map(|status| status.0), outcome.pending, outcome.time.as_secs_f64())
+    }
+
     /// The elements of the command set: (element number, value as sent), in order.
     fn elements<'py>(&self, py: Python<'py>) -> Vec<(u16, Bound<'py, PyBytes>)> {
         self.inner.command.elements().map(|(element, value)| (element, PyBytes::new(py, value))).collect()

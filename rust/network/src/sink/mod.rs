@@ -129,6 +129,11 @@ impl Sink {
         Self { target: Target::Memory(Vec::new()), attributes: Attributes::default(), header: None, expected: 0 }
     }
 
+    /// A sink for an object that is answered with this status, whatever it is.
+    pub(crate) fn refusing(status: u16) -> Self {
+        Self { target: Target::Refused(status), ..Self::memory() }
+    }
+
     /// A sink for a received object.
     pub(crate) fn for_object(plan: &StorePlan, object: &Object) -> Self {
         let (target, attributes, layout) = match plan {
