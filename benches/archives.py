@@ -85,6 +85,7 @@ def orthanc_with(setting: Setting, folder: Path, storage: Path, destination: int
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
         "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True,
         "DicomCheckCalledAet": False,

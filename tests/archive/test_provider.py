@@ -12,6 +12,7 @@ from conftest import wait_until
 from dimsefast import AE, AllStoragePresentationContexts, Archive, Association, build_context, build_role, evt, query
 from dimsefast import ALL_TRANSFER_SYNTAXES as ALL
 from dimsefast import sop_class as sop
+from dimsefast.archive.search import Options, Search
 from dimsefast.negotiation import SOPClassExtendedNegotiation
 from pydicom import Dataset, dcmread
 from pydicom.uid import UID
@@ -164,17 +165,29 @@ def test_what_is_supported_is_answered(served: tuple[str, int]) -> None:
         }
 
 
-def test_a_cancelled_find_ends_at_once(archive: Archive, served: tuple[str, int]) -> None:
-    series(archive, 400)
+def test_a_cancelled_search_reads_no_further(archive: Archive) -> None:
+    series(archive, 100)
+    archive.up_to_date()
+    search = Search(archive.database, query.image(), STUDY_FIND, Options(relational=True))
+    seen: list[bytes] = []
+    for response in search.responses(is_cancelled=lambda: bool(seen)):
+        seen.append(response)
+    # What was in the first batch; those behind it were not looked at.
+    assert 1 <= len(seen) < 100
+    assert len(search.instances(lambda: True)) == 0
+
+
+def test_an_association_goes_on_after_a_cancelled_find(archive: Archive, served: tuple[str, int]) -> None:
+    series(archive, 100)
     with connect(served, STUDY_FIND, ext_neg=extended(STUDY_FIND, 1)) as assoc:
-        responses = assoc.send_c_find(query.image(), STUDY_FIND)
         statuses = []
-        for status, _ in responses:
-            statuses.append(status.Status)
-            if len(statuses) == 1:
+        for status, _ in assoc.send_c_find(query.image(), STUDY_FIND, msg_id=1):
+            if not statuses:
                 assoc.send_c_cancel(1, query_model=STUDY_FIND)
-        assert statuses[-1] in (0xFE00, 0)
-        # It can go on.
+            statuses.append(status.Status)
+        *pending, final = statuses
+        # All of them may have left before the C-CANCEL came.
+        assert set(pending) == {0xFF00} and (final == 0xFE00 or (final == 0 and len(pending) == 100))
         assert len(list(assoc.send_c_find(query.image(SOPInstanceUID="1.2.3.7"), STUDY_FIND))) == 2
 
 

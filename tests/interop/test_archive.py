@@ -34,7 +34,8 @@ class Answer(NamedTuple):
     found: list[str]
 
     def __str__(self) -> str:
-        return f"{len(self.found)} matches" if self.status == 0 else f"{self.status:04X}H"
+        count = len(self.found)
+        return f"{count} match{'' if count == 1 else 'es'}" if self.status == 0 else f"{self.status:04X}H"
 
 
 @pytest.fixture(scope="module")

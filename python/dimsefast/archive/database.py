@@ -23,8 +23,9 @@ from .schema import VERSION, metadata, progress
 #: When a record of the journal is on the disk: see `Archive`.
 Durability = Literal["process", "power"]
 
-#: Memory for pages of a connection, in kB, and how much of the file is mapped, in bytes.
-_CACHE: Final = 64 << 10
+#: Memory for pages of a reader and of the writer, in kB, and how much of the file is mapped, in bytes.
+_CACHE: Final = 8 << 10
+_WRITER_CACHE: Final = 64 << 10
 _MAPPED: Final = 1 << 30
 
 #: The write-ahead log is copied into the database when it has this many pages of 4 kB, and cut to this many bytes.
@@ -70,8 +71,12 @@ class Database:
         self._writer: Connection | None = None
         self.is_new = False
         event.listen(self._engine, "connect", self._prepare)
-        with self._explained():
-            self._make_tables()
+        try:
+            with self._explained():
+                self._make_tables()
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def name(self) -> str:
@@ -132,6 +137,7 @@ class Database:
         with self._explained(), self._write_lock:
             if self._writer is None or self._writer.closed:
                 self._writer = self._engine.connect()
+                self._writer.exec_driver_sql(f"PRAGMA cache_size = -{_WRITER_CACHE}")
             connection = self._writer
             connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:

@@ -133,12 +133,10 @@ class Indexer:
                 if self._problem is None or str(error) != str(self._problem):
                     LOGGER.error("%s: the index does not get on, objects wait for it: %s", self._storage.folder, error)
                 self._problem = error
-                self._closing.wait(retry)
+                self._closing.wait(_FIRST_RETRY if self._waiting else retry)
                 retry = min(2 * retry, _LAST_RETRY)
             else:
-                if self._problem is not None:
-                    LOGGER.warning("%s: the index gets on again", self._storage.folder)
-                self._problem, retry = None, _FIRST_RETRY
+                retry = _FIRST_RETRY
 
     def _gather(self) -> None:
         segment, offset = self._storage.journal.position
@@ -152,8 +150,10 @@ class Indexer:
         if end[0] > self._position[0]:
             with suppress(OSError):
                 self._storage.journal.done(end[0])
+        if self._problem is not None:
+            LOGGER.warning("%s: the index gets on again", self._storage.folder)
         with self._changed:
-            self._position = end
+            self._position, self._problem = end, None
             self._changed.notify_all()
 
     def index(self, names: Sequence[str], position: Position | None, renew: bool = False) -> list[Unreadable]:

@@ -157,6 +157,11 @@ class Provider:
         yield from self._sub_operations(event, keys)
 
     def _sub_operations(self, event: Any, keys: Any) -> Iterator[Any]:
+        if event.is_cancelled:
+            # Before all of them were known.
+            yield 1
+            yield _CANCELLED, None
+            return
         yield len(keys)
         for found in stored(self._archive.database, self._archive.storage, keys):
             if event.is_cancelled:

@@ -157,8 +157,8 @@ impl FileSink {
         };
         let target = plan.folder.join(plan.layout.path(object, header));
         if plan.journal.is_some() {
-            // The order in which objects came: the system's own time stamps are alike for milliseconds.
-            self.file.set_modified(SystemTime::now())?;
+            // The order in which objects came: the system's own time stamps are alike for milliseconds. They do where these cannot be set.
+            let _ = self.file.set_modified(SystemTime::now());
         }
         let placed = on_disk(plan.fsync, || {
             if plan.fsync {
@@ -179,11 +179,14 @@ impl FileSink {
     fn place_recorded(&mut self, plan: &FolderPlan, target: PathBuf, journal: &Journal) -> io::Result<Placed> {
         let name = |path: &Path| path.strip_prefix(&plan.folder).unwrap_or(path).to_string_lossy().into_owned();
         let _mine = journal.place(&name(&target));
-        let placed = self.place(plan, target)?;
-        if let Placed::At { path, change, .. } = &placed
-            && let Err(error) = journal.append(&name(path), *change)
-        {
-            if *change == Change::New {
+        let placed = self.place(plan, target.clone())?;
+        let (path, change) = match &placed {
+            Placed::At { path, change, .. } => (path, *change),
+            // The one that is there may have come just before a crash, and have no record yet.
+            Placed::Refused(_) => (&target, Change::Same),
+        };
+        if let Err(error) = journal.append(&name(path), change) {
+            if change == Change::New {
                 let _ = fs::remove_file(path);
             }
             return Err(io::Error::new(error.kind(), format!("the journal of the archive cannot be written: {error}")));

@@ -219,7 +219,7 @@ fn every_object_that_counts_as_stored_has_its_record() {
     let (records, _) = journal.read(START, 9).unwrap();
     assert!(records.iter().all(|record| record.name == name));
     let changes: Vec<u8> = records.iter().map(|record| record.change).collect();
-    assert_eq!(changes, [0, 2, 1, 2]);
+    assert_eq!(changes, [0, 2, 1, 2, 2, 2]);
 }
 
 #[test]
