@@ -330,7 +330,7 @@ class AssociationBase:
         if connection is None or connection.end is not None:
             return
         try:
-            if threading.get_ident() not in self._handler_threads:
+            if not self._waiting.is_handling(self):
                 await self._operation.end_own_stream()
             await self._waiting.release(connection, core_timeout(self._acse_timeout))
         except TimeoutError:

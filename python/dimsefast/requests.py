@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -48,7 +47,7 @@ _TAGS = {keyword: COMMAND_ELEMENTS[keyword] for keyword in _STATUS_KEYWORDS}
 
 
 def _refuse_own_handler(association: AssociationBase) -> None:
-    if threading.get_ident() in association._handler_threads:
+    if association._waiting.is_handling(association):
         raise RuntimeError(
             "a handler cannot send a request over the association whose request it handles: open another one"
         )

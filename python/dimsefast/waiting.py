@@ -7,6 +7,7 @@ step; that of `dimsefast.aio` suspends the task.
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -128,6 +129,10 @@ class Waiting(ABC):
     @abstractmethod
     async def apart(self, function: Callable[..., T], *arguments: Any) -> T:
         """Calls what may wait for a disk, or for long."""
+
+    def is_handling(self, association: AssociationBase) -> bool:
+        """Whether the caller is a handler of this very association: what it waited for there could never come."""
+        return threading.get_ident() in association._handler_threads
 
     @abstractmethod
     def is_cancellation(self, error: BaseException) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Generator, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -68,7 +68,7 @@ class Association(AssociationBase):
         Whoever awaits the result waits until the transport connection is closed.
         """
         self._abort()
-        return self.join()
+        return _Closing(self)
 
     async def join(self, timeout: float | None = None) -> None:
         """Waits until the transport connection is closed and handlers have been told, at most `timeout` seconds."""
@@ -170,3 +170,13 @@ class Association(AssociationBase):
     async def send_c_cancel(self, msg_id: int, context_id: int | None = None, query_model: str | None = None) -> None:
         """See `dimsefast.Association.send_c_cancel`."""
         await requests.c_cancel(self, msg_id, context_id, query_model)
+
+
+class _Closing(Awaitable[None]):
+    """The end of the transport connection, for those who want to wait for it."""
+
+    def __init__(self, association: Association) -> None:
+        self._association = association
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return self._association.join().__await__()

@@ -13,7 +13,10 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 from .._arguments import Handlers
+from ..association import AssociationBase
+from ..events import Event
 from ..storing import StoreTarget, StoreTo
+from .waiting import HANDLED
 
 #: How often a thread that waits for a handler looks whether its loop is still there, in seconds.
 _TICK = 0.5
@@ -28,10 +31,12 @@ class LoopHandler:
 
     def __call__(self, *arguments: Any) -> Any:
         """What the handler returns; of an asynchronous generator its items."""
+        # Callables of `store_to` get the association behind the request.
+        association = next((getattr(one, "assoc", one) for one in arguments if _tells_association(one)), None)
         result = self.handler(*arguments)
         if inspect.isasyncgen(result):
-            return _Steps(result, self.loop)
-        return on_loop(result, self.loop)
+            return _Steps(result, self.loop, association)
+        return on_loop(result, self.loop, association)
 
     def __eq__(self, other: object) -> bool:
         return (other.handler if isinstance(other, LoopHandler) else other) == self.handler
@@ -40,23 +45,28 @@ class LoopHandler:
         return hash(self.handler)
 
 
+def _tells_association(argument: object) -> bool:
+    return isinstance(argument, (Event, AssociationBase))
+
+
 class _Steps(Iterator[Any]):
     """What an asynchronous generator yields, each item when it is asked for."""
 
-    def __init__(self, items: AsyncIterator[Any], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, items: AsyncIterator[Any], loop: asyncio.AbstractEventLoop, association: object) -> None:
         self._items = items
         self._loop = loop
+        self._association = association
 
     def __next__(self) -> Any:
         over = object()
-        item = on_loop(_next(self._items, over), self._loop)
+        item = on_loop(_next(self._items, over), self._loop, self._association)
         if item is over:
             raise StopIteration
         return item
 
     def close(self) -> None:
         """Ends the generator."""
-        on_loop(_close(self._items), self._loop)
+        on_loop(_close(self._items), self._loop, self._association)
 
 
 async def _next(items: AsyncIterator[Any], default: object) -> Any:
@@ -67,13 +77,20 @@ async def _close(items: Any) -> None:
     await items.aclose()
 
 
-def on_loop(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> Any:
-    """Runs a coroutine on a loop, for another thread. Raises RuntimeError where the loop is closed."""
+def on_loop(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop, association: object) -> Any:
+    """Runs a coroutine on a loop, for another thread that handles something of the association.
+
+    Raises RuntimeError where the loop is closed.
+    """
+    # The task takes over the context of this thread.
+    outer = HANDLED.set(association)
     try:
         future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     except RuntimeError:
         coroutine.close()
         raise
+    finally:
+        HANDLED.reset(outer)
     while True:
         try:
             return future.result(_TICK)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import _core
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..association import AssociationBase
 
 T = TypeVar("T")
+
+#: The association whose handler runs in this context.
+HANDLED: ContextVar[object] = ContextVar("dimsefast_handled", default=None)
 
 #: The highest bit is the core's own.
 _tokens = itertools.count(1)
@@ -79,16 +82,16 @@ class LoopWaiting(Waiting):
         if result is not None:
             return result
         limit = None if timeout is None else self.loop.time() + timeout
-        unwritten = sys.maxsize
+        written = self._wakeup.written(connection)
         try:
             while result is None:
                 if parent is not None and self._wakeup.until(parent, "ended", token):
                     raise ConnectionAbortedError("the association is over for which it was to be done")
                 if not await self._told(token, limit):
-                    left = self._wakeup.unwritten(connection)
-                    if left == 0 or left >= unwritten:
+                    before, written = written, self._wakeup.written(connection)
+                    if written == before:
                         raise TimeoutError("timed out")
-                    unwritten, limit = left, self.loop.time() + (timeout or 0.0)
+                    limit = self.loop.time() + (timeout or 0.0)
                 result = attempt(token)
             return result
         finally:
@@ -187,7 +190,7 @@ class LoopWaiting(Waiting):
 
     async def tell(self, association: AssociationBase) -> None:
         connection = association._connection
-        if connection is None or threading.get_ident() in association._handler_threads:
+        if connection is None or self.is_handling(association):
             return
         try:
             await self._until(connection, "idle", association.acse_timeout)
@@ -200,6 +203,9 @@ class LoopWaiting(Waiting):
 
     async def apart(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.to_thread(function, *arguments)
+
+    def is_handling(self, association: AssociationBase) -> bool:
+        return super().is_handling(association) or HANDLED.get() is association
 
     def is_cancellation(self, error: BaseException) -> bool:
         return isinstance(error, asyncio.CancelledError) and not self.loop.is_closed()

@@ -141,6 +141,8 @@ pub(crate) struct Core {
     pub(crate) hopes: u8,
     /// How much of the protocol's output has left.
     pub(crate) written: usize,
+    /// How many bytes have left in all.
+    pub(crate) total_written: u64,
     /// When something left last.
     pub(crate) last_write: Duration,
     pub(crate) incoming: Option<Incoming>,
@@ -422,6 +424,7 @@ impl Core {
             last_length: 0,
             hopes: 0,
             written: 0,
+            total_written: 0,
             last_write: Duration::ZERO,
             incoming: None,
             responses: VecDeque::new(),

@@ -70,8 +70,13 @@ impl Connection {
     }
 
     /// How many bytes have been put out and have not left yet.
-    pub fn unwritten(&self) -> usize {
+    pub(crate) fn unwritten(&self) -> usize {
         self.lock().unwritten()
+    }
+
+    /// How many bytes have left by now: more of them are progress.
+    pub fn written(&self) -> u64 {
+        self.lock().total_written
     }
 
     /// Nobody waits for it any more.

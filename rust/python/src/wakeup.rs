@@ -106,10 +106,10 @@ impl Wakeup {
         Ok(taken.map_err(exception)?.map(Message::new))
     }
 
-    /// How many bytes have been put out and have not left yet.
-    fn unwritten(&self, py: Python<'_>, connection: &Connection) -> PyResult<usize> {
+    /// How many bytes have left by now.
+    fn written(&self, py: Python<'_>, connection: &Connection) -> PyResult<u64> {
         let connection = connection.live()?;
-        Ok(py.detach(|| connection.unwritten()))
+        Ok(py.detach(|| connection.written()))
     }
 
     /// Asks for the release.
