@@ -6,7 +6,7 @@ import threading
 import weakref
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from .waiting import run
@@ -112,6 +112,10 @@ class Stream(ABC, Generic[T]):
         """Takes the association's lock. Where it raises nothing has happened."""
 
     @abstractmethod
+    async def _send(self) -> bool:
+        """Sends what is to be sent first; whether there will be no results but those that are there."""
+
+    @abstractmethod
     async def _step(self) -> bool:
         """Waits for more results; whether there will be no others."""
 
@@ -145,17 +149,26 @@ class Stream(ABC, Generic[T]):
                 self.is_stepping = False
         return True
 
+    async def begin(self) -> None:
+        """Begins the operation, which `more` does otherwise: takes the association, and sends the request."""
+        try:
+            await self._begin()
+        except BaseException:
+            self._over = True
+            raise
+        self._begun = True
+        self._association._operation.holds(self)
+        await self._attempt(self._send)
+
     async def _advance(self) -> None:
         if not self._begun:
-            try:
-                await self._begin()
-            except BaseException:
-                self._over = True
-                raise
-            self._begun = True
-            self._association._operation.holds(self)
+            await self.begin()
+        if not self._over:
+            await self._attempt(self._step)
+
+    async def _attempt(self, step: Callable[[], Awaitable[bool]]) -> None:
         try:
-            last = await self._step()
+            last = await step()
         except BaseException as error:
             self._over = True
             if self.has_cancel and self._waiting.is_cancellation(error):

@@ -222,6 +222,10 @@ class StoreResults(Stream[StoreResult]):
             association._operation.release()
             raise
 
+    async def _send(self) -> bool:
+        # The first object, too, is sent when its result is asked for.
+        return False
+
     async def _step(self) -> bool:
         """Sends the next one. What is taken of the sources is at most the window and one ahead of the results."""
         transfer, tickets = self._transfer, self._tickets
@@ -347,21 +351,26 @@ class Responses(Stream[tuple[Any, Any]]):
         self._encoded = asked if isinstance(asked, bytes) else encode_dataset(asked, self._syntax)
         self._connection, self._number = await _begin(association, self._msg_id)
 
+    async def _send(self) -> bool:
+        connection, timeout = self._connection, self._association._core_dimse_timeout
+        assert connection is not None
+        elements: Elements = [(0x0002, str(self._model)), (0x0700, self._priority), *self._elements]
+        numbers = (self._context_id, self._field, self._number)
+        try:
+            await self._waiting.request(connection, *numbers, elements, self._encoded, timeout)
+        except (TimeoutError, ConnectionAbortedError):
+            return self._give_up(connection)
+        self._sent, self._encoded = True, None
+        return False
+
     async def _step(self) -> bool:
         connection, timeout = self._connection, self._association._core_dimse_timeout
         assert connection is not None
         try:
-            if not self._sent:
-                elements: Elements = [(0x0002, str(self._model)), (0x0700, self._priority), *self._elements]
-                numbers = (self._context_id, self._field, self._number)
-                await self._waiting.request(connection, *numbers, elements, self._encoded, timeout)
-                self._sent, self._encoded = True, None
             is_get = self._field == C_GET_RQ
             messages = await self._waiting.responses(connection, self._number, timeout, requests=is_get)
         except (TimeoutError, ConnectionAbortedError):
-            connection.abort()
-            self._ready.append(None)
-            return True
+            return self._give_up(connection)
         last = messages[-1].status not in _NOT_FINAL
         for message in messages:
             if message.status is None:
@@ -369,6 +378,12 @@ class Responses(Stream[tuple[Any, Any]]):
             else:
                 self._ready.append(message)
         return last
+
+    def _give_up(self, connection: _core.Connection) -> bool:
+        """No answer came: the last result says so."""
+        connection.abort()
+        self._ready.append(None)
+        return True
 
     def take(self) -> tuple[Any, Any]:
         """The next (status, identifier)."""
