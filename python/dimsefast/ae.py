@@ -430,7 +430,11 @@ class Entity:
         if association.is_established and not association._has_usable_context:
             association.failure = "the peer accepted none of the proposed presentation contexts"
             association._abort()
-        await association._waiting.tell(association)
+        try:
+            await association._waiting.tell(association)
+        except BaseException:
+            association._abort()
+            raise
         self._associations.add(association)
         return association, None
 

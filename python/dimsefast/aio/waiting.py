@@ -211,7 +211,9 @@ class LoopWaiting(Waiting):
         return isinstance(error, asyncio.CancelledError) and not self.loop.is_closed()
 
     def finish(self, ending: Coroutine[Any, Any, None]) -> None:
-        task = self.loop.create_task(ending)
+        task: Any = self.loop.create_task(ending)
+        # One that a closing loop leaves behind aborts the association when it is destroyed: nothing is left undone.
+        task._log_destroy_pending = False
         self._endings.add(task)
         task.add_done_callback(self._endings.discard)
 
