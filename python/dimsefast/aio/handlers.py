@@ -7,6 +7,7 @@ Each step of one (its result, or the next item of an asynchronous generator) tak
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -16,7 +17,7 @@ from .._arguments import Handlers
 from ..association import AssociationBase
 from ..events import Event
 from ..storing import StoreTarget, StoreTo
-from .waiting import HANDLED
+from .waiting import HANDLING, Handling
 
 #: How often a thread that waits for a handler looks whether its loop is still there, in seconds.
 _TICK = 0.5
@@ -82,23 +83,26 @@ def on_loop(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
 
     Raises RuntimeError where the loop is closed.
     """
+    handling = Handling(association)
     # The task takes over the context of this thread.
-    outer = HANDLED.set(association)
+    outer = HANDLING.set(handling)
     try:
         future = asyncio.run_coroutine_threadsafe(coroutine, loop)
     except RuntimeError:
         coroutine.close()
         raise
     finally:
-        HANDLED.reset(outer)
-    while True:
-        try:
-            return future.result(_TICK)
-        except TimeoutError:
+        HANDLING.reset(outer)
+    try:
+        while not loop.is_closed() or future.done():
+            # A TimeoutError may be the handler's own.
+            with contextlib.suppress(TimeoutError):
+                return future.result(_TICK)
             if future.done():
-                raise
-            if loop.is_closed():
-                raise RuntimeError("the event loop of this handler is closed") from None
+                return future.result()
+        raise RuntimeError("the event loop of this handler is closed")
+    finally:
+        handling.is_over = True
 
 
 def is_asynchronous(handler: object) -> bool:
