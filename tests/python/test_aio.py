@@ -276,8 +276,13 @@ def test_a_request_from_within_the_progress_is_an_error_and_no_hang(on_loop: Any
     on_loop(main)
 
 
-def test_a_slow_loop_holds_up_the_peer_and_nothing_is_lost(on_loop: Any) -> None:
+@pytest.mark.parametrize("kind", ["plain", "async"])
+def test_a_slow_loop_holds_up_the_peer_and_nothing_is_lost(on_loop: Any, kind: str) -> None:
     ahead: list[int] = []
+
+    async def async_rows(event: Any) -> AsyncIterator[Any]:
+        for row in rows(event):
+            yield row
 
     def rows(event: Any) -> Iterator[Any]:
         for number in range(20_000):
@@ -285,7 +290,10 @@ def test_a_slow_loop_holds_up_the_peer_and_nothing_is_lost(on_loop: Any) -> None
             yield 0xFF00, match(number, 2000)
 
     async def main() -> None:
-        async with provider((evt.EVT_C_FIND, rows)) as server, await connect(server) as assoc:
+        async with (
+            provider((evt.EVT_C_FIND, rows if kind == "plain" else async_rows)) as server,
+            await connect(server) as assoc,
+        ):
             responses = assoc.send_c_find(ASKED, FIND)
             await anext(responses)
             before = -1
