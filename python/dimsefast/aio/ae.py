@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from .._arguments import Handlers
+from .._arguments import ContextsByCallingAET, Handlers
 from ..ae import Entity
 from ..presentation import PresentationContext
 from ..storing import StoreTarget
@@ -33,9 +34,10 @@ class AE(Entity):
         block: bool = True,
         ssl_context: ssl.SSLContext | None = None,
         evt_handlers: Handlers | None = None,
-        ae_title: str | None = None,
+        ae_title: str | Sequence[str] | None = None,
         contexts: list[PresentationContext] | None = None,
         store_to: StoreTarget | None = None,
+        contexts_by_calling_aet: ContextsByCallingAET | None = None,
     ) -> AssociationServer | None:
         """See `dimsefast.AE.start_server`. Handlers, and the callable of `store_to`, may be `async def`.
 
@@ -47,7 +49,7 @@ class AE(Entity):
         handlers, target = plain_handlers(evt_handlers, waiting.loop), plain_target(store_to, waiting.loop)
         listen = functools.partial(self._listen, make)
         server: AssociationServer = await waiting.apart(
-            listen, address, ssl_context, handlers, ae_title, contexts, target
+            listen, address, ssl_context, handlers, ae_title, contexts, target, contexts_by_calling_aet
         )
         if not block:
             return server

@@ -35,13 +35,15 @@ class AssociationServer(server.ServerBase):
         finally:
             await self.shutdown()
 
-    async def shutdown(self, grace: float = 0.0) -> None:
+    async def shutdown(self, grace: float = 0.0, idle: float | None = None) -> None:
         """Stops listening, and ends the associations: those that are not over after `grace` seconds are aborted.
+
+        Those on which nothing happens for `idle` seconds are aborted even earlier.
 
         May be called twice. The port can be bound again at once.
         """
         # Its handlers may need the loop to come to their ends.
-        await asyncio.to_thread(self._shutdown, grace)
+        await asyncio.to_thread(self._shutdown, grace, idle)
         self._shut_down.set()
 
     server_close = shutdown

@@ -28,6 +28,7 @@ use crate::message::Message;
 use crate::observe::Observation;
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
+use crate::statistics::{AssociationCounts, Statistics};
 use crate::transport::Transport;
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
@@ -172,6 +173,9 @@ pub(crate) struct Core {
     pub(crate) bound: u32,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
+    /// Those of the server that accepted it; none for a requestor.
+    pub(crate) statistics: Option<Arc<Statistics>>,
+    pub(crate) counts: AssociationCounts,
     /// Responses without a request, and other things that were dropped.
     pub(crate) dropped: u64,
 }
@@ -445,6 +449,8 @@ impl Core {
             store,
             bound,
             admission: None,
+            statistics: None,
+            counts: AssociationCounts::default(),
             dropped: 0,
         };
         core.notify(Notice::ConnectionOpen);

@@ -16,7 +16,7 @@ pub(crate) struct Prepared {
     message_id: u16,
     /// The length of its dataset, in bytes.
     #[pyo3(get)]
-    length: u64,
+    pub(crate) length: u64,
     pub(crate) object: Object,
     outgoing: Mutex<Option<Outgoing>>,
     /// It on its way, where nobody waits for it on a thread.
