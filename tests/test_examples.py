@@ -101,6 +101,26 @@ def test_move_to_a_third_party(start: Callable[..., int], folder: Path, tmp_path
     assert "A801H" in output and "OTHER" in output
 
 
+def test_asyncio_service(folder: Path, tmp_path: Path) -> None:
+    """It receives, indexes beside that, and answers; Ctrl-C stops it."""
+    command = [sys.executable, str(EXAMPLES / "asyncio_service.py"), str(tmp_path / "incoming"), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        found = re.search(r"listens on (127\.0\.0\.1:\d+)", process.stdout.readline())
+        assert found is not None
+        with Client(f"SERVICE@{found[1]}") as client:
+            assert client.store(folder).completed == 3
+            names = {str(row.PatientName) for row in client.find(query.study(["PatientName"], patient_id="?CT*"))}
+        assert names == {"CompressedSamples^CT1"}
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    lines = output.splitlines()
+    assert process.returncode == 0 and lines.pop() == "stopped"
+    assert len(lines) == 3 and all(line.startswith("indexed ") for line in lines)
+
+
 def test_the_gateway_passes_on_what_it_made_anonymous(start: Callable[..., int], folder: Path, tmp_path: Path) -> None:
     receiver = start("cstore_scp.py", tmp_path / "incoming")
     gateway = start("gateway.py", "--to", f"STORESCP@127.0.0.1:{receiver}")

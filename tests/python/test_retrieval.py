@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, StoreResult, build_context, build_role, evt
+from dimsefast import StoreResult, build_context, build_role, evt
 from dimsefast.sop_class import CTImageStorage
+from faces import AE, face  # noqa: F401
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
 from test_sending import ct, number_of
@@ -236,6 +237,7 @@ def test_an_association_that_is_aborted_at_the_first_object(retries: int, window
         assert final[0] == 0xB000
 
 
+@pytest.mark.blocking
 @pytest.mark.parametrize(("parallel", "retries"), [(1, 0), (1, 2), (3, 1)])
 def test_a_destination_that_goes_away_in_the_middle(parallel: int, retries: int) -> None:
     reports: list[StoreResult] = []

@@ -10,7 +10,7 @@ from .search import Options
 from .worklist import MODEL as WORKLIST
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
 
 #: The options by the place of their byte; None for enhanced multi-frame conversion, which is not done.
 _FIND: Final = ("relational", "datetime", "fuzzy", "timezone", None, "empty_value", "multiple_value")
@@ -40,7 +40,7 @@ def answer(model: str, requested: bytes, refused: Collection[str] = ()) -> bytes
     return bytes(asked == 1 and grants for asked, grants in zip(requested, granted, strict=False))
 
 
-def negotiated(association: Association, model: str, refused: Collection[str] = ()) -> Options:
+def negotiated(association: AssociationBase, model: str, refused: Collection[str] = ()) -> Options:
     """What was negotiated over an association for a SOP class."""
     # The answer follows from the request alone, so that nobody has to remember it.
     requested = association.requestor.sop_class_extended.get(model, b"")  # type: ignore[call-overload]

@@ -20,7 +20,7 @@ from ..storing import StoreTo
 from .errors import ArchiveError, ArchiveLocked
 
 if TYPE_CHECKING:
-    from ..ae import ApplicationEntity
+    from ..ae import Entity
 
 #: What becomes of an object that is there already and not the same to the byte.
 Duplicates = Literal["keep", "replace", "refuse"]
@@ -145,7 +145,7 @@ class _StoreToArchive(StoreTo):
         super().__init__(folder, layout=_LAYOUT, fsync=fsync)
         self._journal, self._duplicates = journal, duplicates
 
-    def _into(self, ae: ApplicationEntity, folder: Path, layout: _core.Layout) -> _core.StorePlan:
+    def _into(self, ae: Entity, folder: Path, layout: _core.Layout) -> _core.StorePlan:
         return self.plan_as(str(ae.implementation_class_uid), ae.implementation_version_name or "")
 
     def plan_as(self, class_uid: str, version: str) -> _core.StorePlan:

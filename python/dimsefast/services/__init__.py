@@ -14,7 +14,7 @@ from .operations_log import log_request
 
 if TYPE_CHECKING:
     from .._core import Message
-    from ..association import Association
+    from ..association import AssociationBase
 
 __all__ = ["negotiate", "perform"]
 
@@ -34,7 +34,7 @@ _PERFORMERS = {
 }
 
 
-def perform(association: Association, message: Message) -> None:
+def perform(association: AssociationBase, message: Message) -> None:
     """Performs one request and sends its responses.
 
     The association may end at any point; then nobody waits for them.
@@ -61,7 +61,7 @@ def perform(association: Association, message: Message) -> None:
         log_request(association, request)
 
 
-def _knows(association: Association, request: Request, command_field: int) -> bool:
+def _knows(association: AssociationBase, request: Request, command_field: int) -> bool:
     """Whether the service of the context's SOP class has this kind of request."""
     service = uid_to_service_class(request.context.abstract_syntax)
     kinds = _REQUESTS.get(service.__name__)

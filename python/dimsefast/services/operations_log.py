@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
     from ..request import Request
 
 LOGGER = logging.getLogger("dimsefast.operations")
@@ -40,7 +40,7 @@ class Operation(NamedTuple):
     fields: dict[str, Any]
 
 
-def peer_fields(association: Association) -> dict[str, Any]:
+def peer_fields(association: AssociationBase) -> dict[str, Any]:
     """Who an association is with, for a log."""
     peer = association.requestor if association.is_acceptor else association.acceptor
     asked = association._negotiation
@@ -52,7 +52,7 @@ def peer_fields(association: Association) -> dict[str, Any]:
     }
 
 
-def log_request(association: Association, request: Request) -> None:
+def log_request(association: AssociationBase, request: Request) -> None:
     """Logs a request that is over."""
     name = _NAMES.get(request.message.command_field)
     if name is None or request.message.turn is not None or not LOGGER.isEnabledFor(logging.INFO):

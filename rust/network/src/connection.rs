@@ -25,6 +25,7 @@ use crate::admission::Admission;
 use crate::jobs::{Job, JobKind, Jobs, Notice};
 use crate::listen::Server;
 use crate::message::Message;
+use crate::observe::Observation;
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
 use crate::statistics::{AssociationCounts, Statistics};
@@ -55,8 +56,9 @@ pub enum Output {
 /// Requests that may wait in a connection before it stops reading.
 const WAITING_JOBS: usize = 16;
 
-/// Responses that may wait in a connection before it stops reading.
+/// Responses that may wait in a connection before it stops reading, and the bytes of their datasets.
 const WAITING_RESPONSES: usize = 4096;
+const WAITING_BYTES: u64 = 1 << 20;
 
 /// Does the work that a connection hands over.
 pub trait Service: Send + Sync + 'static {
@@ -141,10 +143,14 @@ pub(crate) struct Core {
     pub(crate) hopes: u8,
     /// How much of the protocol's output has left.
     pub(crate) written: usize,
+    /// How many bytes have left in all.
+    pub(crate) total_written: u64,
     /// When something left last.
     pub(crate) last_write: Duration,
     pub(crate) incoming: Option<Incoming>,
     pub(crate) responses: VecDeque<Message>,
+    /// The bytes of their datasets.
+    pub(crate) response_bytes: u64,
     pub(crate) jobs: Jobs,
     /// Requests of the peer that are not yet answered, by Message ID.
     pub(crate) performing: Vec<(u16, Arc<AtomicBool>)>,
@@ -157,6 +163,8 @@ pub(crate) struct Core {
     pub(crate) driving: Option<Arc<Waker>>,
     /// How many threads wait for [`Connection::changed`]: telling them is a system call, whether they are there or not.
     pub(crate) waiting: usize,
+    /// What others wait for who are not threads.
+    pub(crate) observations: Vec<Observation>,
     pub(crate) established: bool,
     pub(crate) end: Option<End>,
     /// Set once, before any dataset of a C-STORE comes in.
@@ -261,10 +269,12 @@ impl Connection {
         result
     }
 
-    /// Gives up the lock, and tells the threads that wait for a change.
-    pub(crate) fn tell(&self, core: MutexGuard<'_, Core>) {
+    /// Gives up the lock, and tells those who wait for a change.
+    pub(crate) fn tell(&self, mut core: MutexGuard<'_, Core>) {
         let anybody = core.waiting > 0;
+        let fulfilled = core.fulfilled();
         drop(core);
+        fulfilled.iter().for_each(Observation::tell);
         if anybody {
             self.changed.notify_all();
         }
@@ -421,9 +431,11 @@ impl Core {
             last_length: 0,
             hopes: 0,
             written: 0,
+            total_written: 0,
             last_write: Duration::ZERO,
             incoming: None,
             responses: VecDeque::new(),
+            response_bytes: 0,
             jobs: Jobs::default(),
             performing: Vec::new(),
             invoked: Vec::new(),
@@ -431,6 +443,7 @@ impl Core {
             sending: false,
             driving: None,
             waiting: 0,
+            observations: Vec::new(),
             established: false,
             end: None,
             store,
@@ -457,6 +470,7 @@ impl Core {
         !self.waits_for_service()
             && self.jobs.waiting() < WAITING_JOBS
             && self.responses.len() < WAITING_RESPONSES
+            && self.response_bytes < WAITING_BYTES
             && self.association.output_length() - self.written < UNREAD_OUTPUT
     }
 

@@ -172,6 +172,7 @@ impl Core {
         } else if field.is_response() {
             let id = message.command.message_id_responded_to();
             if id.is_some_and(|id| self.invoked.contains(&id)) {
+                self.response_bytes += message.dataset_length();
                 self.responses.push_back(message);
             } else {
                 self.dropped += 1;
@@ -329,6 +330,7 @@ impl Core {
             match transport.write(&output[self.written..]) {
                 Ok(length) => {
                     self.written += length;
+                    self.total_written += length as u64;
                     self.last_write = now;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
