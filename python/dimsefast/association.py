@@ -13,6 +13,7 @@ from pydicom.uid import UID
 from . import _config, _core, evt, requests, services
 from ._uids import uid
 from .events import EventType, HandlerTable
+from .normalized import NormalizedRequests
 from .objects import Fitting
 from .presentation import PresentationContext
 from .request import ContextTuple
@@ -62,7 +63,7 @@ def core_timeout(value: float | None) -> float | None:
     return None if value is None or value > 1e9 else float(value)
 
 
-class Association:
+class Association(NormalizedRequests):
     """An association with a peer AE.
 
     Made by `AE.associate`, `AE.connect`, or by a server for each peer that it accepts. As a context manager it is

@@ -118,6 +118,15 @@ class Event:
             raise AttributeError(f"{self.event.name} has no message_id")
         return int(self.__dict__["request"].MessageID)
 
+    def afterwards(self, call: Callable[[], object]) -> None:
+        """Has `call` called once the response to this request has been sent, or never will be (DIMSE events).
+
+        It runs on the handler's thread, before the next request of the association: it hands work on, it does not wait.
+        """
+        if "request" not in self.__dict__:
+            raise AttributeError(f"{self.event.name} has no response")
+        self.__dict__["request"]._afterwards.append(call)
+
     @property
     def dataset(self) -> Dataset:
         """The received object (EVT_C_STORE); the same Dataset each time."""

@@ -107,6 +107,12 @@ impl Connection {
             if let Some(value) = ready(&mut core) {
                 break Ok(value);
             }
+            // A request of the peer that this thread does not ask for need not wait until it is done.
+            if matches!(self.driver, Driver::Caller)
+                && let Some(request) = core.jobs.start_request_for_service()
+            {
+                self.submit(vec![request]);
+            }
             if patience.expired() {
                 break Err(WaitError::Timeout);
             }
