@@ -562,9 +562,12 @@ def association_callback(association: Association) -> Callable[[Any, str, Any], 
     """What the core calls between a requestor's calls. It must not keep the association alive."""
     reference = weakref.ref(association)
 
-    def perform(_connection: Any, kind: str, message: Any) -> None:
+    def perform(connection: _core.Connection, kind: str, message: Any) -> None:
         found = reference()
         if found is not None:
+            if found._connection is None:
+                # A request of the peer that was quicker than this side's own return from connecting.
+                found._attach(connection)
             found._perform(kind, message)
 
     return perform

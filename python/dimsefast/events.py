@@ -17,6 +17,7 @@ from .dataset import decode_dataset, decode_object
 
 if TYPE_CHECKING:
     from .association import Association
+    from .request import ContextTuple, Request
 
 LOGGER = logging.getLogger("dimsefast.events")
 
@@ -86,7 +87,14 @@ class Event:
     """What a handler gets: the event, the association it happened on, and what belongs to it.
 
     Attributes that do not fit the event raise AttributeError.
+
+    Attributes:
+        request: of a DIMSE event: its command elements by keyword.
+        context: of a DIMSE event: (context_id, abstract_syntax, transfer_syntax).
     """
+
+    request: Request
+    context: ContextTuple
 
     def __init__(self, assoc: Association, event: EventType, attributes: dict[str, Any] | None = None) -> None:
         self.assoc = assoc

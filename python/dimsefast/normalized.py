@@ -14,7 +14,7 @@ from .dataset import decode_dataset, encode_dataset
 from .objects import Fitting
 from .request import COMMAND_ELEMENTS, encode_value
 from .requests import _begin, _end, status_from
-from .status import STATUS_SUCCESS, STATUS_WARNING, StatusDataset, code_to_category
+from .status import STATUS_SUCCESS, STATUS_WARNING, StatusDataset, code_to_category, code_to_status
 
 if TYPE_CHECKING:
     from . import _core
@@ -137,8 +137,7 @@ def outcome(message: _core.Message, transfer_syntax: str) -> tuple[Dataset, Data
         return status, decode_dataset(encoded, transfer_syntax)
     except ValueError as error:
         LOGGER.error("the dataset of a response cannot be decoded: %s", error)
-        status.Status = PROCESSING_FAILURE
-        return status, None
+        return code_to_status(PROCESSING_FAILURE), None
 
 
 def send(association: Association, request: NormalizedRequest, msg_id: int | None) -> tuple[Dataset, Dataset | None]:

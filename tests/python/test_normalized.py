@@ -358,6 +358,31 @@ def test_an_acceptor_reports_while_the_requestor_waits_for_its_answer() -> None:
     assert statuses == [0]
 
 
+def test_a_report_that_comes_together_with_an_answer() -> None:
+    """Both are in one segment: the thread that reads the answer goes away with it, and the report is not left over."""
+    answers: list[Any] = []
+
+    def message(elements: dict[int, Any]) -> bytes:
+        command = encode_command({0x0800: 0x0101, **elements})
+        return struct.pack(">BBIIBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3) + command
+
+    def answer(peer: Any) -> None:
+        request = peer.next_message()
+        response = message({0x0100: 0x8110, 0x0120: request.id, 0x0900: 0})
+        report = message({0x0100: 0x0100, 0x0110: 5, 0x0002: PRINT, 0x1000: INSTANCE, 0x1002: 1})
+        peer.stream.sendall(response + report)
+        answers.append(peer.next_message().status)
+        assert peer.read_message() is None
+
+    handlers = [(evt.EVT_N_EVENT_REPORT, lambda event: (0x0107, None))]
+    with acceptor(answer) as port:
+        contexts = [build_context(PRINT)]
+        with AE().connect("127.0.0.1", port, contexts=contexts, evt_handlers=handlers) as assoc:
+            assert send(assoc, "N-GET")[0].Status == 0
+            wait_until(lambda: answers)
+    assert answers == [(5, 0x0107)]
+
+
 def test_a_handler_reports_over_a_new_association() -> None:
     uid = StorageCommitmentPushModel
     reports: list[Any] = []
