@@ -171,7 +171,9 @@ def test_what_a_finished_step_must_have(
 def test_what_is_never_changed(served: Served, keyword: str) -> None:
     """The rest of the Modification List is done, and the same value again is no change."""
     with served.connect() as assoc:
-        uid = mpps.create(assoc, step())
+        optional = {"IssuerOfPatientID": "X", "OtherPatientIDsSequence": [], "AdmissionID": "A"}
+        optional |= {"ServiceEpisodeID": "E", "ServiceEpisodeDescription": "episode"}
+        uid = mpps.create(assoc, step(**optional))
         before = served.provider.store.get(uid)
         assert before is not None
         same = Dataset()

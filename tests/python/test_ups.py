@@ -284,6 +284,9 @@ def test_reports_of_a_step_in_their_order(world: World) -> None:
         claim.progress(10)
         changes = Dataset()
         changes.ScheduledStationNameCodeSequence = code("ROOM1")
+        performer = Dataset()
+        performer.HumanPerformerCodeSequence, performer.HumanPerformerOrganization = code("READER"), "Hospital"
+        changes.ScheduledHumanPerformersSequence = [performer]
         claim.update(changes)
         ups.request_cancel(assoc, uid, "patient left")
         claim.cancel("patient left")
@@ -293,6 +296,7 @@ def test_reports_of_a_step_in_their_order(world: World) -> None:
     assert states == [SCHEDULED, IN_PROGRESS, CANCELED]
     assert world.events[2].information.ProcedureStepProgressInformationSequence[0].ProcedureStepProgress == 10
     assert world.events[3].information.ScheduledStationNameCodeSequence[0].CodeValue == "ROOM1"
+    assert world.events[3].information.HumanPerformerCodeSequence[0].CodeValue == "READER"
     asked = world.events[4].information
     assert (asked.RequestingAE, asked.ReasonForCancellation) == ("PERFORMER", "patient left")
     assert world.events[6].information.ReasonForCancellation == "patient left"
@@ -301,9 +305,14 @@ def test_reports_of_a_step_in_their_order(world: World) -> None:
 def test_subscriptions_to_all_steps(world: World) -> None:
     with world.connect() as assoc:
         first = ups.create(assoc, step())
+        ups.subscribe(assoc, "WATCHER", deletion_lock=True)
+        second = ups.create(assoc, step(ScheduledStationNameCodeSequence=code("ROOM1")))
+        wait_until(lambda: world.told() == [(1, first), (1, second), (5, second)])
+        assert world.provider.subscriptions.deletion_locks(second) == ["WATCHER"]
+        world.events.pop()
+        # Who is subscribed stays so, with the lock, and is told nothing again.
         ups.subscribe(assoc, "WATCHER")
-        second = ups.create(assoc, step())
-        wait_until(lambda: world.told() == [(1, first), (1, second)])
+        assert world.provider.subscriptions.deletion_locks(second) == ["WATCHER"]
         ups.suspend(assoc, "WATCHER")
         third = ups.create(assoc, step())
         ups.request_cancel(assoc, first)
@@ -327,12 +336,14 @@ def test_a_subscription_to_what_matches(world: World) -> None:
         ups.subscribe(assoc, "WATCHER", keys=keys)
         ups.create(assoc, step(WorklistLabel="Other"))
         second = ups.create(assoc, step())
-        wait_until(lambda: world.told() == [(1, first), (1, second)])
+        # Without a lock the state of what there was before is not told.
+        wait_until(lambda: world.told() == [(1, second)])
+        assert world.provider.subscriptions.of(first) == ["WATCHER"]
         readiness = Dataset()
         readiness.InputReadinessState = "INCOMPLETE"
         ups.modify(assoc, second, readiness)
-        wait_until(lambda: len(world.events) == 3)
-    assert world.events[2].information.InputReadinessState == "INCOMPLETE"
+        wait_until(lambda: len(world.events) == 2)
+    assert world.events[1].information.InputReadinessState == "INCOMPLETE"
 
 
 def test_requests_to_cancel_that_are_refused() -> None:

@@ -120,7 +120,7 @@ class MppsProvider(Service):
         event_type = EVENT_TYPES[str(step.PerformedProcedureStepStatus)]
         report = Report(MPPS_NOTIFICATION, sop_instance, event_type, None, MPPS_NOTIFICATION)
         for title in self._subscribers:
-            self._reporter.send(event.assoc.ae, title, lambda: report)
+            self._reporter.send(event.assoc, title, lambda: report)
 
 
 def _check_class(given: Any, *known: str) -> None:

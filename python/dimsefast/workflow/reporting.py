@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import threading
 import time
@@ -78,22 +79,23 @@ class Reporter:
 
     def send(
         self,
-        ae: ApplicationEntity,
+        served: Association,
         title: str,
         make: Callable[[], Report],
-        association: Association | None = None,
+        same_association: bool = False,
         done: Callable[[bool], object] | None = None,
     ) -> None:
         """Has a report sent; returns at once.
 
         Args:
-            ae: who opens a new association.
+            served: the association, accepted by this side, whose request led to the report.
             title: AE title of the peer.
             make: makes the report, on the thread that sends it.
-            association: the one to use while it lasts.
+            same_association: whether `served` is used while it lasts.
             done: told whether the peer took the report, once that is certain.
         """
-        task = _Task(ae, make, association, done, delays=deque(self._retry_after))
+        association = served if same_association else None
+        task = _Task(_caller(served), make, association, done, delays=deque(self._retry_after))
         with self._changed:
             if self._closed:
                 return
@@ -185,3 +187,13 @@ class Reporter:
             LOGGER.warning("%s did not take a report: %s", peer_of(association), words)
             return False
         return True
+
+
+def _caller(served: Association) -> ApplicationEntity:
+    """Who opens an association to report: the AE that served, under the same title (PS3.4 J.3.3.1.2)."""
+    ae, title = served.ae, served.acceptor.ae_title
+    if title == ae.ae_title:
+        return ae
+    caller = copy.copy(ae)
+    caller.ae_title = title
+    return caller

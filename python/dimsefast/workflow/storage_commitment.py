@@ -146,8 +146,7 @@ class StorageCommitmentProvider(Service):
                 with self._lock:
                     self._open.discard(key)
 
-        association = event.assoc if self._same_association else None
-        event.afterwards(lambda: self._reporter.send(event.assoc.ae, title, make, association, done))
+        event.afterwards(lambda: self._reporter.send(event.assoc, title, make, self._same_association, done))
         return 0x0000, None
 
     def _report(self, transaction: str, references: Sequence[Reference], duplicate: bool) -> Report:

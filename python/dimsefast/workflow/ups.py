@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
@@ -45,6 +46,8 @@ _REPORTED = {
     PROGRESS_REPORT: ("ProcedureStepProgressInformationSequence",),
     ASSIGNED: ("ScheduledStationNameCodeSequence", "ScheduledHumanPerformersSequence"),
 }
+#: DCM 110513: discontinued for unspecified reason (PS3.16 CID 9300).
+_UNSPECIFIED = ("110513", "DCM", "Discontinued for unspecified reason")
 
 
 class UpsProvider(Service):
@@ -112,6 +115,8 @@ class UpsProvider(Service):
             if matcher is None or matcher.matches(step):
                 self.subscriptions.subscribe(sop_instance, title, deletion_lock)
         self._report(event, step, STATE_REPORT, step)
+        if any(step.get(keyword) for keyword in _REPORTED[ASSIGNED]):
+            self._report(event, step, ASSIGNED, step)
         status = Dataset()
         status.Status, status.AffectedSOPInstanceUID = 0x0000, sop_instance
         return status, None
@@ -268,16 +273,19 @@ class UpsProvider(Service):
             self.subscriptions.subscribe_to_all(title, deletion_lock, matcher)
             with self._lock:
                 steps = [step for step in self.store if matcher is None or matcher.matches(step)]
+            # PS3.4 Table CC.2.3-2: a subscription to a step stays as it is, and only with a lock is the state told.
+            steps = [step for step in steps if title not in self.subscriptions.of(str(step.SOPInstanceUID))]
+            is_told = deletion_lock
         else:
             with self._lock:
                 step, state = self._step(event)
             if state is None:
                 raise rules.refuse(rules.NO_SUCH_UPS)
-            steps = [step]
+            steps, is_told = [step], True
         for step in steps:
-            # PS3.4 CC.2.3.3: who subscribes is told the state that a step is in.
             self.subscriptions.subscribe(str(step.SOPInstanceUID), title, deletion_lock)
-            self._report(event, step, STATE_REPORT, step, receivers=[title])
+            if is_told:
+                self._report(event, step, STATE_REPORT, step, receivers=[title])
         return 0x0000
 
     def _unsubscribe(self, event: Event, information: Dataset) -> int:
@@ -321,11 +329,16 @@ class UpsProvider(Service):
                 for keyword in ("ReasonForCancellation", "ProcedureStepDiscontinuationReasonCodeSequence"):
                     if keyword in item:
                         information[keyword] = item[keyword]
+        if event_type == ASSIGNED:
+            # PS3.4 Table CC.2.4-1 has these of the performer by themselves.
+            for item in (step.get("ScheduledHumanPerformersSequence") or [])[:1]:
+                for keyword in ("HumanPerformerCodeSequence", "HumanPerformerOrganization"):
+                    if keyword in item:
+                        information[keyword] = item[keyword]
         sop_instance = str(step.SOPInstanceUID)
         report = Report(PUSH, sop_instance, event_type, information, EVENT)
-        ae = event.assoc.ae
         for title in self.subscriptions.of(sop_instance) if receivers is None else receivers:
-            event.afterwards(lambda title=title: self._reporter.send(ae, title, lambda: report))  # type: ignore[misc]
+            event.afterwards(functools.partial(self._reporter.send, event.assoc, title, lambda: report))
 
 
 def _check_class(given: Any) -> None:
@@ -349,12 +362,23 @@ def _done(came: rules.Cell) -> int:
 
 def _with_reason(step: Dataset, information: Dataset) -> Dataset:
     """A step that nobody has begun, with what CANCELED needs (PS3.4 CC.2.2.3)."""
-    item = Dataset()
-    item.ProcedureStepCancellationDateTime = f"{datetime.now():%Y%m%d%H%M%S}"
-    item.ProcedureStepDiscontinuationReasonCodeSequence = []
-    for keyword in ("ReasonForCancellation", "ProcedureStepDiscontinuationReasonCodeSequence"):
-        if keyword in information:
-            item[keyword] = information[keyword]
+    item = cancellation(str(information.get("ReasonForCancellation") or ""))
+    if information.get("ProcedureStepDiscontinuationReasonCodeSequence"):
+        item["ProcedureStepDiscontinuationReasonCodeSequence"] = information[
+            "ProcedureStepDiscontinuationReasonCodeSequence"
+        ]
     changes = Dataset()
     changes.ProcedureStepProgressInformationSequence = [item]
     return merged(step, changes)
+
+
+def cancellation(reason: str) -> Dataset:
+    """The item of the Procedure Step Progress Information Sequence that CANCELED needs: now, for no coded reason."""
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = _UNSPECIFIED
+    item = Dataset()
+    item.ProcedureStepCancellationDateTime = f"{datetime.now():%Y%m%d%H%M%S}"
+    item.ProcedureStepDiscontinuationReasonCodeSequence = [code]
+    if reason:
+        item.ReasonForCancellation = reason
+    return item

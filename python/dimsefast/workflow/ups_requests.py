@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
 from pydicom.dataset import Dataset
@@ -16,7 +15,7 @@ from ..events import Event, EventType
 from ..status import STATUS_PENDING, STATUS_SUCCESS, code_to_category
 from . import ups_rules as rules
 from .service import Refusal, Service, peer_of, succeeded
-from .ups import CHANGE_STATE, EVENT, PULL, PUSH, REQUEST_CANCEL, SUBSCRIBE, SUSPEND, UNSUBSCRIBE
+from .ups import CHANGE_STATE, EVENT, PULL, PUSH, REQUEST_CANCEL, SUBSCRIBE, SUSPEND, UNSUBSCRIBE, cancellation
 from .ups_subscriptions import FILTERED_GLOBAL, GLOBAL
 
 _NO_SUCH_EVENT = 0x0113
@@ -107,12 +106,8 @@ class Claim:
 
     def cancel(self, reason: str = "") -> None:
         """Gives it up: it becomes CANCELED."""
-        item = Dataset()
-        item.ProcedureStepCancellationDateTime = f"{datetime.now():%Y%m%d%H%M%S}"
-        item.ReasonForCancellation = reason
-        item.ProcedureStepDiscontinuationReasonCodeSequence = []
         changes = Dataset()
-        changes.ProcedureStepProgressInformationSequence = [item]
+        changes.ProcedureStepProgressInformationSequence = [cancellation(reason)]
         self.update(changes)
         self._change(rules.CANCELED)
 
