@@ -15,7 +15,7 @@ from dimsefast.sop_class import (
     ModalityPerformedProcedureStepNotification,
     ModalityPerformedProcedureStepRetrieve,
 )
-from dimsefast.workflow import MemoryStore, MppsProvider, Refusal, mpps, mpps_rules
+from dimsefast.workflow import MppsProvider, Refusal, mpps, mpps_rules
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 
@@ -256,15 +256,27 @@ def test_character_sets_meet(served: Served) -> None:
     assert found.ScheduledStepAttributesSequence[0].RequestedProcedureDescription == "Schädel"
 
 
+def test_who_is_told_of_a_change_cannot_undo_it() -> None:
+    with MppsProvider(on_change=lambda uid, changed: 1 / 0) as provider:
+        made = Served(provider)
+        with made.server, made.connect() as assoc:
+            mpps.complete(assoc, mpps.create(assoc, step()), end())
+
+
 def test_a_store_of_ones_own_and_who_is_told() -> None:
-    class Kept(MemoryStore):
+    class Kept:
+        """All that a store needs."""
+
         def __init__(self) -> None:
-            super().__init__()
             self.puts: list[tuple[str, str]] = []
+            self.kept: dict[str, Dataset] = {}
+
+        def get(self, sop_instance: str) -> Dataset | None:
+            return self.kept.get(sop_instance)
 
         def put(self, sop_instance: str, dataset: Dataset) -> None:
             self.puts.append((sop_instance, dataset.PerformedProcedureStepStatus))
-            super().put(sop_instance, dataset)
+            self.kept[sop_instance] = dataset
 
     told: list[tuple[int, str]] = []
     changes: list[str] = []
@@ -300,4 +312,4 @@ def test_a_store_of_ones_own_and_who_is_told() -> None:
         (first, COMPLETED),
         (second, DISCONTINUED),
     ]
-    assert changes == [uid for uid, _ in store.puts] and len(store) == 2
+    assert changes == [uid for uid, _ in store.puts] and len(store.kept) == 2

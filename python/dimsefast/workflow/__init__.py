@@ -10,7 +10,7 @@ from . import mpps
 from . import ups_requests as ups
 from .mpps import MppsProvider
 from .reporting import Addresses
-from .service import Combined, InstanceStore, MemoryStore, Refusal, Service
+from .service import Combined, InstanceStore, MemoryStore, Refusal, Service, WorklistStore
 from .storage_commitment import (
     CommitmentResult,
     FailedReference,
@@ -39,6 +39,7 @@ __all__ = [
     "UpsEvent",
     "UpsProvider",
     "UpsWatcher",
+    "WorklistStore",
     "mpps",
     "ups",
 ]

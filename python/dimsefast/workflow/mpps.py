@@ -17,7 +17,7 @@ from ..events import Event, EventType
 from . import mpps_rules as rules
 from .mpps_rules import COMPLETED, DISCONTINUED, IN_PROGRESS
 from .reporting import RETRY_AFTER, Addresses, Report, Reporter
-from .service import InstanceStore, MemoryStore, Refusal, Service, merged, selected, succeeded
+from .service import InstanceStore, MemoryStore, Refusal, Service, merged, selected, succeeded, tell
 
 MPPS = data.PROCEDURE_STEP["ModalityPerformedProcedureStep"]
 MPPS_RETRIEVE = data.PROCEDURE_STEP["ModalityPerformedProcedureStepRetrieve"]
@@ -35,7 +35,7 @@ class MppsProvider(Service):
         store: where the steps are; default in memory. It is asked under a lock: one change at a time.
         subscribers: AE titles that are told by N-EVENT-REPORT of a step that was created or came to a final state.
         addresses: where they listen, by AE title: a mapping or a function.
-        on_change: called with the SOP Instance UID and the step after each N-CREATE and N-SET that was done.
+        on_change: called with the SOP Instance UID and the step after each N-CREATE and N-SET that was done, in order.
         retry_after: seconds before each further attempt to tell a subscriber.
     """
 
@@ -54,7 +54,7 @@ class MppsProvider(Service):
         self._subscribers = tuple(subscribers)
         self._on_change = on_change
         self._reporter = Reporter(addresses, retry_after)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _performers(self) -> dict[EventType, Callable[[Event], Any]]:
         return {evt.EVT_N_CREATE: self._create, evt.EVT_N_SET: self._set, evt.EVT_N_GET: self._get}
@@ -71,8 +71,8 @@ class MppsProvider(Service):
         with self._lock:
             if self.store.get(sop_instance) is not None:
                 raise Refusal(rules.DUPLICATE_INSTANCE, "this step has been created before")
-            self.store.put(sop_instance, step)
-        self._changed(event, sop_instance, step, tell=True)
+            self._put(sop_instance, step)
+        self._notify(event, sop_instance, step)
         status = Dataset()
         status.Status = 0x0000
         status.AffectedSOPInstanceUID = sop_instance
@@ -91,13 +91,13 @@ class MppsProvider(Service):
                 changes.pop(keyword, None)
             result = merged(step, changes)
             rules.check_set(step, result)
-            self.store.put(sop_instance, result)
+            self._put(sop_instance, result)
         if refused:
             # PS3.7 C.4.2: done, but for these.
             status.Status = rules.ATTRIBUTE_LIST_ERROR
             status.AttributeIdentifierList = [Tag(keyword) for keyword in refused]
-        final = result.PerformedProcedureStepStatus != IN_PROGRESS
-        self._changed(event, sop_instance, result, tell=final)
+        if result.PerformedProcedureStepStatus != IN_PROGRESS:
+            self._notify(event, sop_instance, result)
         return status, None
 
     def _get(self, event: Event) -> tuple[int, Dataset]:
@@ -112,11 +112,12 @@ class MppsProvider(Service):
             raise Refusal(rules.NO_SUCH_INSTANCE, "there is no such step")
         return step
 
-    def _changed(self, event: Event, sop_instance: str, step: Dataset, tell: bool) -> None:
-        if self._on_change is not None:
-            self._on_change(sop_instance, step)
-        if not tell:
-            return
+    def _put(self, sop_instance: str, step: Dataset) -> None:
+        self.store.put(sop_instance, step)
+        tell(self._on_change, sop_instance, step)
+
+    def _notify(self, event: Event, sop_instance: str, step: Dataset) -> None:
+        """Has the subscribers told of the state that a step has come to."""
         event_type = EVENT_TYPES[str(step.PerformedProcedureStepStatus)]
         report = Report(MPPS_NOTIFICATION, sop_instance, event_type, None, MPPS_NOTIFICATION)
         for title in self._subscribers:

@@ -158,8 +158,12 @@ class InstanceStore(Protocol):
         """Keeps a new instance, or a new state of one."""
         ...
 
+
+class WorklistStore(InstanceStore, Protocol):
+    """The same for instances that are asked for by queries."""
+
     def __iter__(self) -> Iterator[Dataset]:
-        """All instances, for queries."""
+        """All instances."""
         ...
 
 
@@ -209,6 +213,15 @@ def succeeded(
     if code not in accepted and code_to_category(code) not in (STATUS_SUCCESS, STATUS_WARNING):
         raise StatusError(peer, operation, code, str(status.get("ErrorComment") or ""))
     return Dataset() if dataset is None else dataset
+
+
+def tell(on_change: Callable[[str, Dataset], object] | None, sop_instance: str, dataset: Dataset) -> None:
+    """Tells of a change that has been made. What is raised is logged: the change stays."""
+    if on_change is not None:
+        try:
+            on_change(sop_instance, dataset)
+        except Exception:
+            LOGGER.exception("on_change failed for %s", sop_instance)
 
 
 def merged(stored: Dataset, changes: Dataset) -> Dataset:

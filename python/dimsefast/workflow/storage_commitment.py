@@ -90,7 +90,8 @@ class StorageCommitmentProvider(Service):
         held: called with the references of a request; see `Held`. Where it raises, all of them have failed (0110H).
         addresses: where requestors take reports, by AE title: a mapping or a function.
         retrieve_ae_title: told to requestors as the AE that the committed instances can be retrieved from.
-        same_association: whether the requestor's own association is used while it lasts.
+        same_association: whether the requestor's own association is used while it lasts. One that does not answer a
+            report there within the DIMSE time-out loses that association: False for requestors that never look.
         retry_after: seconds before each further attempt over a new association.
     """
 

@@ -18,7 +18,7 @@ from ..events import Event, EventType
 from ..matching import Matcher
 from . import ups_rules as rules
 from .reporting import RETRY_AFTER, Addresses, Report, Reporter
-from .service import InstanceStore, MemoryStore, Refusal, Service, merged, selected
+from .service import MemoryStore, Refusal, Service, WorklistStore, merged, selected, tell
 from .ups_rules import CANCELED, COMPLETED, IN_PROGRESS
 from .ups_subscriptions import FILTERED_GLOBAL, GLOBAL, Subscriptions
 
@@ -63,7 +63,7 @@ class UpsProvider(Service):
         on_cancel_request: asked when somebody who does not perform a step wants it cancelled while it is in progress,
             with its SOP Instance UID and the request's Action Information: False refuses (C313H). Default: its
             subscribers are told, and without any it is refused (C312H).
-        on_change: called with the SOP Instance UID and the step after each change.
+        on_change: called with the SOP Instance UID and the step after each change, in order.
         retry_after: seconds before each further attempt to send a report.
     """
 
@@ -71,20 +71,20 @@ class UpsProvider(Service):
 
     def __init__(
         self,
-        store: InstanceStore | None = None,
+        store: WorklistStore | None = None,
         *,
         addresses: Addresses | None = None,
         on_cancel_request: Callable[[str, Dataset], bool] | None = None,
         on_change: Callable[[str, Dataset], object] | None = None,
         retry_after: Sequence[float] = RETRY_AFTER,
     ) -> None:
-        self.store: InstanceStore = MemoryStore() if store is None else store
+        self.store: WorklistStore = MemoryStore() if store is None else store
         self.subscriptions = Subscriptions()
         self._reports = addresses is not None
         self._reporter = Reporter(addresses, retry_after)
         self._on_cancel_request = on_cancel_request
         self._on_change = on_change
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def _performers(self) -> dict[EventType, Callable[[Event], Any]]:
         return {
@@ -242,8 +242,7 @@ class UpsProvider(Service):
     def _put(self, step: Dataset) -> None:
         step.ScheduledProcedureStepModificationDateTime = f"{datetime.now():%Y%m%d%H%M%S.%f}"
         self.store.put(str(step.SOPInstanceUID), step)
-        if self._on_change is not None:
-            self._on_change(str(step.SOPInstanceUID), step)
+        tell(self._on_change, str(step.SOPInstanceUID), step)
 
     # Who is told
     # --------------------------------------------------------------------------------------------------------------
