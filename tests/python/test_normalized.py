@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import struct
-import threading
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import wait_until
-from dimsefast import AE, build_context, build_role, evt, sop_class
+from dimsefast import AE, build_context, evt, sop_class
 from dimsefast.sop_class import (
-    BasicFilmSession,
     BasicGrayscalePrintManagementMeta,
     DisplaySystem,
     InstanceAvailabilityNotification,
@@ -26,61 +21,9 @@ from dimsefast.sop_class import (
     UnifiedProcedureStepPush,
     Verification,
 )
+from normalized_cases import EVENTS, IMPLICIT, INSTANCE, PRINT, connect, golden, patient, send, serve
 from pydicom import Dataset
 from scripted import acceptor, encode_command, requestor
-
-IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
-COMMANDS = Path(__file__).parent.parent / "data" / "command"
-INSTANCE = "1.2.3.45"
-PRINT = BasicFilmSession
-
-EVENTS = {
-    "N-EVENT-REPORT": evt.EVT_N_EVENT_REPORT,
-    "N-GET": evt.EVT_N_GET,
-    "N-SET": evt.EVT_N_SET,
-    "N-ACTION": evt.EVT_N_ACTION,
-    "N-CREATE": evt.EVT_N_CREATE,
-    "N-DELETE": evt.EVT_N_DELETE,
-}
-
-
-def patient(name: str = "Sent^By") -> Dataset:
-    dataset = Dataset()
-    dataset.PatientName = name
-    return dataset
-
-
-def golden(name: str) -> bytes:
-    lines = (COMMANDS / f"{name}.txt").read_text().splitlines()
-    return bytes.fromhex("".join(line.split("#")[0] for line in lines))
-
-
-def send(assoc: Any, service: str, sop: str = PRINT, instance: str = INSTANCE, **options: Any) -> Any:
-    """One request of the service: (status, dataset)."""
-    requests: dict[str, Callable[[], Any]] = {
-        "N-EVENT-REPORT": lambda: assoc.send_n_event_report(patient(), 2, sop, instance, **options),
-        "N-GET": lambda: assoc.send_n_get([0x00400252, (0x0008, 0x0060)], sop, instance, **options),
-        "N-SET": lambda: assoc.send_n_set(patient(), sop, instance, **options),
-        "N-ACTION": lambda: assoc.send_n_action(patient(), 1, sop, instance, **options),
-        "N-CREATE": lambda: assoc.send_n_create(patient(), sop, instance, **options),
-        "N-DELETE": lambda: (assoc.send_n_delete(sop, instance, **options), None),
-    }
-    return requests[service]()
-
-
-def serve(*handlers: Any, uids: Any = (PRINT, Verification), roles: Any = (None, None)) -> Any:
-    ae = AE("PROVIDER")
-    for uid in uids:
-        ae.add_supported_context(uid, [EXPLICIT, IMPLICIT], *roles)
-    return ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=list(handlers))
-
-
-def connect(server: Any, *uids: str, **options: Any) -> Any:
-    ae = AE("REQUESTOR")
-    ae.dimse_timeout = 30
-    contexts = [build_context(uid) for uid in uids or (PRINT,)]
-    return ae.connect("127.0.0.1", server.port, ae_title="PROVIDER", contexts=contexts, **options)
-
 
 # Each service
 
@@ -311,119 +254,6 @@ def test_every_class_hands_on_what_it_knows(uid: str, services: list[str]) -> No
     ]
     with serve(*handlers, uids=[uid]) as server, connect(server, uid) as assoc:
         assert [send(assoc, service, uid)[0].Status for service in services] == [0] * len(services)
-
-
-# Reports of the acceptor
-
-
-def test_an_acceptor_reports_over_the_same_association_while_the_requestor_is_idle() -> None:
-    reports: list[Any] = []
-
-    def on_report(event: Any) -> Any:
-        reports.append((event.event_type, event.event_information.PatientName, event.assoc.is_requestor))
-        return 0x0000, patient("Taken^Note")
-
-    with serve(uids=[StorageCommitmentPushModel]) as server:
-        with connect(server, StorageCommitmentPushModel, evt_handlers=[(evt.EVT_N_EVENT_REPORT, on_report)]):
-            (theirs,) = server.active_associations
-            for _ in range(3):
-                status, reply = send(theirs, "N-EVENT-REPORT", StorageCommitmentPushModel)
-                assert (status.Status, reply.PatientName) == (0, "Taken^Note")
-    assert reports == [(2, "Sent^By", True)] * 3
-
-
-def test_an_acceptor_reports_while_the_requestor_waits_for_its_answer() -> None:
-    """Neither end is done before the other one is."""
-    reported = threading.Event()
-    statuses: list[int] = []
-
-    def on_action(event: Any) -> Any:
-        thread = threading.Thread(target=report, args=(event.assoc,))
-        thread.start()
-        assert reported.wait(30)
-        thread.join(30)
-        return 0x0000, None
-
-    def report(assoc: Any) -> None:
-        statuses.append(send(assoc, "N-EVENT-REPORT", StorageCommitmentPushModel)[0].Status)
-
-    def on_report(event: Any) -> Any:
-        reported.set()
-        return 0x0000, None
-
-    uid = StorageCommitmentPushModel
-    with serve((evt.EVT_N_ACTION, on_action), uids=[uid]) as server:
-        with connect(server, uid, evt_handlers=[(evt.EVT_N_EVENT_REPORT, on_report)]) as assoc:
-            assert send(assoc, "N-ACTION", uid)[0].Status == 0
-    assert statuses == [0]
-
-
-def test_a_report_that_comes_together_with_an_answer() -> None:
-    """Both are in one segment: the thread that reads the answer goes away with it, and the report is not left over."""
-    answers: list[Any] = []
-
-    def message(elements: dict[int, Any]) -> bytes:
-        command = encode_command({0x0800: 0x0101, **elements})
-        return struct.pack(">BBIIBB", 4, 0, len(command) + 6, len(command) + 2, 1, 3) + command
-
-    def answer(peer: Any) -> None:
-        request = peer.next_message()
-        response = message({0x0100: 0x8110, 0x0120: request.id, 0x0900: 0})
-        report = message({0x0100: 0x0100, 0x0110: 5, 0x0002: PRINT, 0x1000: INSTANCE, 0x1002: 1})
-        peer.stream.sendall(response + report)
-        answers.append(peer.next_message().status)
-        assert peer.read_message() is None
-
-    handlers = [(evt.EVT_N_EVENT_REPORT, lambda event: (0x0107, None))]
-    with acceptor(answer) as port:
-        contexts = [build_context(PRINT)]
-        with AE().connect("127.0.0.1", port, contexts=contexts, evt_handlers=handlers) as assoc:
-            assert send(assoc, "N-GET")[0].Status == 0
-            wait_until(lambda: answers)
-    assert answers == [(5, 0x0107)]
-
-
-def test_a_handler_reports_over_a_new_association() -> None:
-    uid = StorageCommitmentPushModel
-    reports: list[Any] = []
-
-    def on_report(event: Any) -> Any:
-        reports.append(event.event_information.PatientName)
-        return 0, None
-
-    with serve((evt.EVT_N_EVENT_REPORT, on_report), uids=[uid], roles=(False, True)) as own:
-
-        def on_action(event: Any) -> Any:
-            with pytest.raises(RuntimeError, match="handler"):
-                send(event.assoc, "N-EVENT-REPORT", uid)
-            with connect(own, uid, ext_neg=[build_role(uid, scp_role=True)]) as back:
-                (context,) = back.accepted_contexts
-                assert (context.as_scu, context.as_scp) == (False, True)
-                assert send(back, "N-EVENT-REPORT", uid)[0].Status == 0
-                with pytest.raises(ValueError, match="SCU"):
-                    send(back, "N-ACTION", uid)
-            return 0, None
-
-        with serve((evt.EVT_N_ACTION, on_action), uids=[uid]) as server, connect(server, uid) as assoc:
-            assert send(assoc, "N-ACTION", uid)[0].Status == 0
-    assert reports == ["Sent^By"]
-
-
-def test_afterwards_is_after_the_response() -> None:
-    order: list[str] = []
-
-    def handler(event: Any) -> Any:
-        event.afterwards(lambda: order.append("after"))
-        event.afterwards(lambda: 1 / 0)
-        event.afterwards(lambda: order.append("later"))
-        order.append("handler")
-        return 0, None
-
-    with serve((evt.EVT_N_GET, handler)) as server, connect(server) as assoc:
-        send(assoc, "N-GET")
-        wait_until(lambda: order == ["handler", "after", "later"])
-        send(assoc, "N-GET")
-    wait_until(lambda: order == ["handler", "after", "later"] * 2)
 
 
 # The bytes
