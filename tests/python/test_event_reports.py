@@ -56,6 +56,26 @@ def test_an_acceptor_reports_while_the_requestor_waits_for_its_answer() -> None:
     assert statuses == [0]
 
 
+def test_both_sides_send_as_fast_as_they_can() -> None:
+    """Reports come between the requestor's calls, while it waits, and together with its answers; none gets lost."""
+    number, reports = 300, 300
+    uid = PRINT
+    handlers = [(evt.EVT_N_EVENT_REPORT, lambda event: (0, None))]
+    statuses: list[int] = []
+
+    def report(assoc: Any) -> None:
+        for _ in range(reports):
+            statuses.append(send(assoc, "N-EVENT-REPORT", uid)[0].get("Status"))
+
+    with serve((evt.EVT_N_GET, lambda event: (0, None)), uids=[uid]) as server:
+        with connect(server, uid, evt_handlers=handlers) as assoc:
+            thread = threading.Thread(target=report, args=(server.active_associations[0],))
+            thread.start()
+            answers = [send(assoc, "N-GET", uid)[0].get("Status") for _ in range(number)]
+            thread.join(60)
+    assert (answers, statuses) == ([0] * number, [0] * reports)
+
+
 def test_a_report_that_comes_together_with_an_answer() -> None:
     """Both are in one segment: the thread that reads the answer goes away with it, and the report is not left over."""
     answers: list[Any] = []

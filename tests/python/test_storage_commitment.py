@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, AssociationAborted, StatusError, evt
-from dimsefast.sop_class import CTImageStorage, MRImageStorage, StorageCommitmentPushModel
+from dimsefast import AE, AssociationAborted, StatusError, build_context, evt
+from dimsefast.negotiation import SOPClassExtendedNegotiation
+from dimsefast.sop_class import CTImageStorage, MRImageStorage, StorageCommitmentPushModel, Verification
 from dimsefast.workflow import (
     Combined,
     FailedReference,
@@ -285,16 +286,32 @@ def test_a_dataset_that_is_none_is_a_processing_failure(provider: StorageCommitm
 def test_services_are_served_together(provider: StorageCommitmentProvider) -> None:
     seen: list[Any] = []
 
+    def on_extended(event: Any, argument: str) -> dict[str, bytes]:
+        seen.append((argument, event.app_info))
+        return {}
+
     class Echo:
         contexts = StorageCommitmentUser().contexts
-        handlers = ((evt.EVT_C_ECHO, lambda event: 0), (evt.EVT_ESTABLISHED, seen.append))
+        handlers = (
+            (evt.EVT_C_ECHO, lambda event: 0x0210),
+            (evt.EVT_ESTABLISHED, seen.append),
+            (evt.EVT_SOP_EXTENDED, on_extended, ["given"]),
+        )
 
     with pytest.raises(ValueError, match="told apart"):
         Combined(provider, Echo())
-    Echo.contexts = []
+    Echo.contexts = [build_context(Verification)]
     combined = Combined(provider, MppsProvider(), Echo())
-    assert len(combined.contexts) == 3
+    assert len(combined.contexts) == 4
     user = StorageCommitmentUser()
-    with serve(combined) as server, connect(server, user) as assoc:
-        assert user.request(assoc, ONE).wait(LIMIT).ok
-    wait_until(lambda: len(seen) == 1)
+    extended = SOPClassExtendedNegotiation()
+    extended.sop_class_uid, extended.service_class_application_information = Verification, b"1"
+    contexts = [*user.contexts, *Echo.contexts]
+    with serve(combined) as server:
+        with AE("USER").connect(
+            "127.0.0.1", server.port, contexts=contexts, evt_handlers=user.handlers, ext_neg=[extended]
+        ) as assoc:
+            assert user.request(assoc, ONE).wait(LIMIT).ok
+            assert assoc.send_c_echo().Status == 0x0210
+    wait_until(lambda: len(seen) == 2)
+    assert seen[0] == ("given", {Verification: b"1"})

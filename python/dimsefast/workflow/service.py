@@ -137,10 +137,14 @@ class Combined:
 
     def _dispatcher(self, event: EventType, bound: dict[int, tuple[Any, ...]]) -> Callable[[Event], Any]:
         def handler(happened: Event) -> Any:
-            uid = str(happened.context.abstract_syntax)
-            found = bound.get(self._by_class.get(uid, -1))
-            if found is None:
-                raise NotImplementedError(f"no service has a handler of {event.name} for {uid}")
+            if "context" in happened.__dict__:
+                uid = str(happened.context.abstract_syntax)
+                found = bound.get(self._by_class.get(uid, -1))
+                if found is None:
+                    raise NotImplementedError(f"no service has a handler of {event.name} for {uid}")
+            else:
+                # Negotiation: as with `bind`, the last one answers.
+                found = bound[max(bound)]
             _, handle, *args = found
             return handle(happened, *(args[0] if args and args[0] else ()))
 
