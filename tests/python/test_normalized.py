@@ -11,6 +11,7 @@ from dimsefast.sop_class import (
     BasicGrayscalePrintManagementMeta,
     DisplaySystem,
     InstanceAvailabilityNotification,
+    InventoryCreation,
     MediaCreationManagement,
     ModalityPerformedProcedureStep,
     Printer,
@@ -244,6 +245,7 @@ def test_a_request_that_the_class_does_not_know_ends_the_association(uid: str, s
         (RTConventionalMachineVerification, list(EVENTS)),
         (ModalityPerformedProcedureStep, ["N-CREATE", "N-SET", "N-GET", "N-EVENT-REPORT"]),
         (StorageCommitmentPushModel, ["N-ACTION", "N-EVENT-REPORT"]),
+        (InventoryCreation, ["N-ACTION", "N-EVENT-REPORT"]),
         (UnifiedProcedureStepPush, ["N-CREATE", "N-SET", "N-GET", "N-ACTION", "N-EVENT-REPORT"]),
     ],
 )

@@ -19,6 +19,7 @@ from dimsefast.workflow import (
     Reference,
     StorageCommitmentProvider,
     StorageCommitmentUser,
+    reporting,
 )
 from pydicom import Dataset
 from scripted import requestor
@@ -74,6 +75,15 @@ def test_everything_is_committed_over_the_same_association(provider: StorageComm
         assert result.ok and result.transaction_uid == transaction.uid and transaction.result == result
         assert result.committed == ((CTImageStorage, "1.1"), (CTImageStorage, "1.2")) == transaction.references
         assert user.request(assoc, ONE, "1.2.3").wait(LIMIT).transaction_uid == "1.2.3"
+
+
+def test_all_of_it_in_one_call(provider: StorageCommitmentProvider) -> None:
+    user = StorageCommitmentUser()
+    with serve(provider) as server:
+        assert user.commit(AE("USER"), *server.address, ONE, ae_title="PROVIDER").ok
+        server.bind(evt.EVT_N_ACTION, lambda event: (0x0000, None))
+        with pytest.raises(TimeoutError, match="within 0"):
+            user.commit(AE("USER"), *server.address, ONE, timeout=0)
 
 
 def test_each_failure_has_its_reason(provider: StorageCommitmentProvider) -> None:
@@ -204,6 +214,20 @@ def test_a_requestor_that_nobody_can_reach_is_given_up(caplog: pytest.LogCapture
         transaction.wait(0)
 
 
+def test_a_requestor_that_takes_no_reports_is_refused_at_some_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reporting, "MOST_WAITING", 2)
+    user = StorageCommitmentUser()
+    with StorageCommitmentProvider(held, {"USER": ("127.0.0.1", 9)}, retry_after=[1000]) as provider:
+        with serve(provider) as server, connect(server, user, handlers=False) as assoc:
+            user.request(assoc, ONE)
+            user.request(assoc, ONE)
+            wait_until(lambda: provider._reporter.is_full("USER"))
+            with pytest.raises(StatusError, match="resource limitation"):
+                user.request(assoc, ONE)
+            with connect(server, user, title="OTHER") as other:
+                assert user.request(other, ONE).wait(LIMIT).ok
+
+
 def test_closing_ends_the_attempts() -> None:
     user = StorageCommitmentUser()
     with StorageCommitmentProvider(held, {"USER": ("127.0.0.1", 9)}, retry_after=[1000]) as provider:
@@ -307,7 +331,7 @@ def test_services_are_served_together(provider: StorageCommitmentProvider) -> No
     extended = SOPClassExtendedNegotiation()
     extended.sop_class_uid, extended.service_class_application_information = Verification, b"1"
     contexts = [*user.contexts, *Echo.contexts]
-    with serve(combined) as server:
+    with combined, serve(combined) as server:
         with AE("USER").connect(
             "127.0.0.1", server.port, contexts=contexts, evt_handlers=user.handlers, ext_neg=[extended]
         ) as assoc:

@@ -28,6 +28,8 @@ LOGGER = logging.getLogger("dimsefast.workflow")
 Addresses = Mapping[str, tuple[str, int]] | Callable[[str], tuple[str, int] | None]
 #: Seconds before each further attempt.
 RETRY_AFTER = (5.0, 30.0, 120.0)
+#: Reports to one peer that may wait: a peer that causes them and never takes them must not make us keep them.
+MOST_WAITING = 1000
 #: Seconds that `close` waits for reports that are on their way.
 CLOSE_LIMIT = 5.0
 
@@ -77,6 +79,11 @@ class Reporter:
             return None
         return self._addresses(title) if callable(self._addresses) else self._addresses.get(title)
 
+    def is_full(self, title: str) -> bool:
+        """Whether so many reports to a peer wait that no more are taken."""
+        with self._changed:
+            return len(self._lanes.get(title, ())) >= MOST_WAITING
+
     def send(
         self,
         served: Association,
@@ -85,7 +92,7 @@ class Reporter:
         same_association: bool = False,
         done: Callable[[bool], object] | None = None,
     ) -> None:
-        """Has a report sent; returns at once.
+        """Has a report sent; returns at once. Where too many wait it is given up, which is logged.
 
         Args:
             served: the association, accepted by this side, whose request led to the report.
@@ -101,7 +108,10 @@ class Reporter:
                 return
             lane = self._lanes.get(title)
             if lane is not None:
-                lane.append(task)
+                if len(lane) < MOST_WAITING:
+                    lane.append(task)
+                else:
+                    LOGGER.error("%d reports to %s wait: another one is given up", len(lane), title)
                 return
             self._lanes[title] = deque([task])
             thread = threading.Thread(target=self._run, args=(title,), name=f"dimsefast-reports-{title}", daemon=True)

@@ -105,7 +105,9 @@ def _guarded(performer: Callable[[Event], Any]) -> Callable[[Event], Any]:
 class Combined:
     """Several services of one AE: each event goes to the service whose presentation context the request came over.
 
-    What has `contexts` and `handlers` can be combined. Raises ValueError where two have the same abstract syntax.
+    What has `contexts` and `handlers` can be combined. As a context manager it closes its `Service`s at the end.
+
+    Raises ValueError where two have the same abstract syntax.
     """
 
     def __init__(self, *services: HandlerSet) -> None:
@@ -134,6 +136,18 @@ class Combined:
                 else:
                     answering.setdefault(bound[0], {})[number] = bound
         return [*told, *((event, self._dispatcher(event, bound)) for event, bound in answering.items())]
+
+    def close(self) -> None:
+        """Closes its `Service`s."""
+        for service in self._services:
+            if isinstance(service, Service):
+                service.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def _dispatcher(self, event: EventType, bound: dict[int, tuple[Any, ...]]) -> Callable[[Event], Any]:
         def handler(happened: Event) -> Any:

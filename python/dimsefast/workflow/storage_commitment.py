@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
@@ -17,6 +17,9 @@ from ..errors import status_words
 from ..events import Event, EventType
 from .reporting import RETRY_AFTER, Addresses, Report, Reporter
 from .service import Refusal, Service, succeeded
+
+if TYPE_CHECKING:
+    from ..ae import ApplicationEntity
 
 LOGGER = logging.getLogger("dimsefast.workflow")
 
@@ -134,6 +137,8 @@ class StorageCommitmentProvider(Service):
         if not references or not all(all(reference) for reference in references):
             raise Refusal(_INVALID_ARGUMENT, "no complete Referenced SOP Sequence (0008,1199)")
         title = event.assoc.requestor.ae_title.strip()
+        if self._reporter.is_full(title):
+            raise Refusal(RESOURCE_LIMITATION, "too many results wait to be reported")
         key = (title, transaction)
         with self._lock:
             duplicate = key in self._open
@@ -227,6 +232,8 @@ class StorageCommitmentUser(Service):
         with ae.connect(host, port, contexts=user.contexts, evt_handlers=user.handlers) as association:
             result = user.request(association, references).wait(30)
 
+    which `commit` does in one call.
+
     Args:
         on_result: called with each `CommitmentResult`, also those of transactions that this object did not begin, which
             are refused without it.
@@ -272,6 +279,24 @@ class StorageCommitmentUser(Service):
                 self._transactions.pop(transaction.uid, None)
             raise
         return transaction
+
+    def commit(
+        self,
+        ae: ApplicationEntity,
+        host: str,
+        port: int,
+        references: Iterable[tuple[str, str] | Dataset],
+        *,
+        timeout: float | None = 30.0,
+        **options: Any,
+    ) -> CommitmentResult:
+        """Opens an association, asks a provider over it, and waits there for the report, at most `timeout` seconds.
+
+        A report over another association counts, too, where these `handlers` are those of the server it comes to.
+        `options` are those of `AE.connect`. Raises as `AE.connect` and `request` do, and TimeoutError.
+        """
+        with ae.connect(host, port, contexts=self.contexts, evt_handlers=self.handlers, **options) as association:
+            return self.request(association, references).wait(timeout)
 
     def _reported(self, event: Event) -> tuple[int, None]:
         request = event.request
