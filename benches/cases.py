@@ -213,6 +213,41 @@ CALLING = (
     ),
 )
 
+#: The requestor of the one face beside that of the other: the same server.
+FACES = (
+    *(
+        Case(
+            f"asyncio-echo-{tasks}",
+            f"C-ECHO by asyncio over {tasks} association{'s' * (tasks > 1)} at once, beside the blocking face over one",
+            "calls/s",
+            Cell("asyncio to dimsefast", cells.call(servers.own("discard"), clients.asyncio_echo(tasks), _echoes)),
+            (Cell("blocking to dimsefast", cells.call(servers.own("discard"), clients.own_echo, _echoes)),),
+            repeat=3,
+        )
+        for tasks in (1, 10)
+    ),
+    *(
+        Case(
+            f"asyncio-find-{how}",
+            f"C-FIND of ten keys by asyncio, {words}, beside the blocking face",
+            "responses/s",
+            Cell("asyncio to dimsefast", cells.call(servers.own("find", form), clients.asyncio_find(how), _responses)),
+            (Cell("blocking to dimsefast", cells.call(servers.own("find", form), clients.own_find(how), _responses)),),
+        )
+        for how, form, words in (
+            ("raw", "raw", "encoded bytes"),
+            ("read", "datasets", "pydicom Datasets of which two attributes are read"),
+        )
+    ),
+    Case(
+        "asyncio-store",
+        "CT from files by asyncio to a server that drops them, beside the blocking face",
+        "objects/s",
+        Cell("asyncio to dimsefast", cells.store(servers.own("discard"), clients.asyncio_store, folder=False)),
+        (Cell("blocking to dimsefast", cells.store(servers.own("discard"), clients.own_store, folder=False)),),
+    ),
+)
+
 RESTING = (
     Case(
         "memory-receive",
@@ -237,4 +272,4 @@ RESTING = (
     ),
 )
 
-CASES = (*STORING, *RETRIEVING, *CALLING, *RESTING)
+CASES = (*STORING, *RETRIEVING, *CALLING, *FACES, *RESTING)

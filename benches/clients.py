@@ -76,6 +76,10 @@ def own_store(_: Setting, port: int, objects: Objects) -> Client:
     return Client(lambda count: script("call.py", port, "store", objects.folder, count))
 
 
+def asyncio_store(_: Setting, port: int, objects: Objects) -> Client:
+    return Client(lambda count: script("call_asyncio.py", port, "store", objects.folder, count))
+
+
 def floor_store(senders: int = 1) -> StoreKind:
     def kind(setting: Setting, port: int, objects: Objects) -> Client:
         command = [setting.floor, "send", LOCAL, port, "--objects", objects.folder, "--senders", senders]
@@ -107,6 +111,10 @@ def own_echo(_: Setting, port: int) -> Client:
     return Client(lambda count: script("call.py", port, "echo", count))
 
 
+def asyncio_echo(tasks: int = 1) -> CallKind:
+    return lambda _, port: Client(lambda count: script("call_asyncio.py", port, "echo", count, tasks))
+
+
 def floor_echo(setting: Setting, port: int) -> Client:
     return Client(lambda count: [setting.floor, "echo", LOCAL, port, count], starts_at_once=True)
 
@@ -130,6 +138,10 @@ def floor_associate(contexts: int) -> CallKind:
 
 def own_find(how: str) -> CallKind:
     return lambda _, port: Client(lambda count: script("call.py", port, "find", count, how))
+
+
+def asyncio_find(how: str) -> CallKind:
+    return lambda _, port: Client(lambda count: script("call_asyncio.py", port, "find", count, how))
 
 
 def keys(count: int) -> list[str]:

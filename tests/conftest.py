@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import pytest
+import uvloop
 
 LIMIT = 10.0
 
@@ -47,3 +50,15 @@ def nothing_is_left_over(request: pytest.FixtureRequest) -> Iterator[None]:
         return not new and open_sockets() <= sockets
 
     wait_until(clean, f"the end of all sockets (there were {sockets}) and threads (there were {threads})")
+
+
+@pytest.fixture(params=["asyncio", "uvloop"])
+def on_loop(request: pytest.FixtureRequest) -> Callable[[Callable[[], Coroutine[Any, Any, None]]], None]:
+    """Runs a test on a loop of either kind, with asyncio's own checks."""
+    factory = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
+
+    def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        with asyncio.Runner(debug=True, loop_factory=factory) as runner:
+            runner.run(asyncio.wait_for(main(), 60))
+
+    return run

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import wait_until
+from dimsefast import Client, query
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
@@ -97,6 +98,26 @@ def test_move_to_a_third_party(start: Callable[..., int], folder: Path, tmp_path
     wait_until(lambda: len(list((tmp_path / "incoming").iterdir())) == 1)
     output = run("cmove_third_party.py", "--port", port, "--patient-id", "4MR1", "--destination", "OTHER", status=1)
     assert "A801H" in output and "OTHER" in output
+
+
+def test_asyncio_service(folder: Path, tmp_path: Path) -> None:
+    """It receives, indexes beside that, and answers; Ctrl-C stops it."""
+    command = [sys.executable, str(EXAMPLES / "asyncio_service.py"), str(tmp_path / "incoming"), "--port", "0"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert process.stdout is not None
+        found = re.search(r"listens on (127\.0\.0\.1:\d+)", process.stdout.readline())
+        assert found is not None
+        with Client(f"SERVICE@{found[1]}") as client:
+            assert client.store(folder).completed == 3
+            names = {str(row.PatientName) for row in client.find(query.study(["PatientName"], patient_id="?CT*"))}
+        assert names == {"CompressedSamples^CT1"}
+    finally:
+        process.send_signal(signal.SIGINT)
+        output, _ = process.communicate(timeout=20)
+    lines = output.splitlines()
+    assert process.returncode == 0 and lines.pop() == "stopped"
+    assert len(lines) == 3 and all(line.startswith("indexed ") for line in lines)
 
 
 @pytest.mark.parametrize("name", ["cfind_scu.py", "cmove_scu.py", "cmove_third_party.py"])

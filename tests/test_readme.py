@@ -61,9 +61,10 @@ def test_the_client_does_all_of_it(
     archive.destinations["WORKSTATION"] = ("127.0.0.1", port)
     try:
         exec(blocks()["A client"].replace("11112", str(archive.port)).replace("11113", str(port)), {})
+        exec(blocks()["With asyncio"].replace("11112", str(archive.port)), {})
     finally:
         archive.ae.shutdown()
-    assert capsys.readouterr().out == "CompressedSamples^CT1 True\n1\n1 []\n"
+    assert capsys.readouterr().out == "CompressedSamples^CT1 True\n1\n1 []\n['CompressedSamples^CT1']\n"
 
 
 def test_every_command_and_file_that_is_named_is_there() -> None:

@@ -6,6 +6,7 @@ The names are pynetdicom's where it has the thing; what is beyond it stands besi
 from __future__ import annotations
 
 import atexit
+import importlib
 import os
 from typing import Any
 
@@ -100,8 +101,11 @@ def __getattr__(name: str) -> Any:
     # The ready-made lists of presentation contexts are built when they are asked for.
     if name in presentation.PREBUILT_LISTS:
         return getattr(presentation, name)
+    if name == "aio":
+        # It imports asyncio, which others need not wait for.
+        return importlib.import_module(".aio", __name__)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *presentation.PREBUILT_LISTS})
+    return sorted({*globals(), "aio", *presentation.PREBUILT_LISTS})

@@ -1,6 +1,6 @@
 from collections.abc import Callable, Sequence
 from os import PathLike
-from typing import Any, final
+from typing import Any, final, overload
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -9,15 +9,17 @@ from pydicom.tag import BaseTag
 from .presentation import PresentationContext
 
 __all__ = [
+    "Connecting",
     "Connection",
     "Encoded",
     "Layout",
     "Message",
     "Negotiation",
+    "Prepared",
     "Query",
     "Server",
-    "Store",
     "StorePlan",
+    "Wakeup",
     "connect",
     "encode",
     "forget_parent",
@@ -36,6 +38,7 @@ _Ending = tuple[str, int, int, int, str]
 _Described = tuple[str, Message | None]
 _Condition = tuple[int, str, str, list[str], list[_Condition]]
 
+@overload
 def connect(
     host: str,
     port: int,
@@ -52,7 +55,29 @@ def connect(
     store_to: StorePlan | None,
     bound: int,
     callback: Callable[[Connection, str, Message | None], object],
+    wakeup: None = None,
+    token: int = 0,
 ) -> Connection: ...
+@overload
+def connect(
+    host: str,
+    port: int,
+    *,
+    called: str,
+    calling: str,
+    contexts: Sequence[PresentationContext],
+    items: Sequence[tuple[Any, ...]],
+    max_pdu: int,
+    connect_timeout: float | None,
+    acse_timeout: float | None,
+    network_timeout: float | None,
+    bind: tuple[str, int] | None,
+    store_to: StorePlan | None,
+    bound: int,
+    callback: Callable[[Connection, str, Message | None], object],
+    wakeup: Wakeup,
+    token: int,
+) -> Connecting: ...
 def encode(dataset: Dataset, transfer_syntax: str, tags: Sequence[int] | None = None) -> bytes | None: ...
 def forget_parent() -> None: ...
 def parse_file_meta(data: bytes) -> tuple[str, str, str, int]: ...
@@ -62,6 +87,11 @@ def remove_leftovers(folder: str | PathLike[str]) -> int: ...
 def safe_name(text: str) -> str: ...
 def set_log_level(level: int, emit: Callable[[int, str], object]) -> None: ...
 def stop(limit: float) -> None: ...
+
+@final
+class Connecting:
+    def take(self) -> Connection: ...
+    def abandon(self) -> None: ...
 
 @final
 class Connection:
@@ -119,8 +149,16 @@ class Connection:
         path: str | PathLike[str] | None,
         offset: int,
         convert: tuple[str, str] | None,
-    ) -> Store: ...
-    def send_store(self, store: Store, timeout: float | None, parent: Connection | None = None) -> None: ...
+    ) -> Prepared: ...
+    def prepare_request(
+        self,
+        context_id: int,
+        command_field: int,
+        message_id: int,
+        elements: Sequence[tuple[int, _Value]],
+        dataset: bytes | None,
+    ) -> Prepared: ...
+    def send_prepared(self, prepared: Prepared, timeout: float | None, parent: Connection | None = None) -> None: ...
     def receive_any(
         self, message_ids: Sequence[int], timeout: float | None, parent: Connection | None = None
     ) -> Message: ...
@@ -219,6 +257,13 @@ class Negotiation:
     def accepted_context(self, id: int) -> tuple[str, str] | None: ...
 
 @final
+class Prepared:
+    @property
+    def message_id(self) -> int: ...
+    @property
+    def length(self) -> int: ...
+
+@final
 class Query:
     def __new__(
         cls,
@@ -257,13 +302,6 @@ class Server:
     def shutdown(self, grace: float, limit: float) -> bool: ...
 
 @final
-class Store:
-    @property
-    def message_id(self) -> int: ...
-    @property
-    def length(self) -> int: ...
-
-@final
 class StorePlan:
     @staticmethod
     def memory() -> StorePlan: ...
@@ -283,3 +321,16 @@ class StorePlan:
         class_uid: str,
         version: str,
     ) -> StorePlan: ...
+
+@final
+class Wakeup:
+    def __new__(cls) -> Wakeup: ...
+    def fileno(self) -> int: ...
+    def take(self) -> list[int]: ...
+    def until(self, connection: Connection, what: str, token: int) -> bool: ...
+    def forget(self, connection: Connection, token: int) -> None: ...
+    def send(self, connection: Connection, prepared: Prepared, timeout: float | None, token: int) -> bool: ...
+    def responses(self, connection: Connection, message_id: int, token: int) -> list[Message]: ...
+    def response(self, connection: Connection, message_ids: Sequence[int], token: int) -> Message | None: ...
+    def written(self, connection: Connection) -> int: ...
+    def release(self, connection: Connection) -> None: ...

@@ -7,11 +7,10 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydicom.uid import UID
 
-from . import _core
 from ._arguments import (
     Handlers,
     checked_contexts,
@@ -23,7 +22,7 @@ from ._arguments import (
     syntaxes,
 )
 from ._validators import validate_ae_title, validate_uid
-from .association import Association, core_bits, core_timeout
+from .association import Association, AssociationBase, core_bits, core_timeout
 from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable
 from .log import refresh_level
 from .presentation import (
@@ -32,8 +31,9 @@ from .presentation import (
     PresentationContext,
     build_context,
 )
-from .server import AssociationServer
+from .server import AssociationServer, ServerBase
 from .storing import StoreTarget, prepared
+from .waiting import run
 
 if TYPE_CHECKING:
     import ssl
@@ -46,14 +46,12 @@ DEFAULT_MAXIMUM_PDU_SIZE = 262144
 MOST_REQUESTED_CONTEXTS = 128
 
 
-class ApplicationEntity:
-    """A DICOM application entity, in either or both roles.
+Opened = TypeVar("Opened", bound=AssociationBase)
+Server = TypeVar("Server", bound=ServerBase)
 
-    Args:
-        ae_title: its own AE title, 1 to 16 ASCII characters; default `DEFAULT_AE_TITLE`.
 
-    Raises ValueError for a title that is none, TypeError for what is no str.
-    """
+class Entity:
+    """What an application entity is in both faces: its settings, and how it opens and accepts associations."""
 
     def __init__(self, ae_title: str | None = None) -> None:
         self._ae_title = validate_ae_title(DEFAULT_AE_TITLE if ae_title is None else ae_title, "the AE title")
@@ -71,10 +69,10 @@ class ApplicationEntity:
         self._operations = (1, 1)
         self._requested: list[PresentationContext] = []
         self._supported: dict[UID, PresentationContext] = {}
-        self._servers: list[AssociationServer] = []
-        self._associations: weakref.WeakSet[Association] = weakref.WeakSet()
+        self._servers: list[Any] = []
+        self._associations: weakref.WeakSet[AssociationBase] = weakref.WeakSet()
         #: Ended associations whose handlers have not yet been told of everything.
-        self._closing: set[Association] = set()
+        self._closing: set[AssociationBase] = set()
         self._lock = threading.Lock()
 
     # Identity
@@ -319,8 +317,186 @@ class ApplicationEntity:
         if context is not None and not keep_without(context, transfer_syntax):
             del self._supported[uid]
 
-    # As an acceptor
-    # -----------------------------------------------------------------------------------------------------
+    # Both roles
+    # ----------------------------------------------------------------------------------------------------------
+
+    def _listen(
+        self,
+        make: Callable[..., Server],
+        address: tuple[Any, ...],
+        ssl_context: ssl.SSLContext | None,
+        evt_handlers: Handlers | None,
+        ae_title: str | None,
+        contexts: list[PresentationContext] | None,
+        store_to: StoreTarget | None,
+    ) -> Server:
+        """A server that listens: see `ApplicationEntity.start_server`."""
+        title = self._ae_title if ae_title is None else validate_ae_title(ae_title, "the AE title")
+        chosen = self.supported_contexts if contexts is None else contexts
+        if not chosen:
+            raise ValueError("a server needs supported presentation contexts: see add_supported_context()")
+        for context in chosen:
+            if context.scu_role is False and context.scp_role is False:
+                raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
+        if ssl_context is not None:
+            raise NotImplementedError("TLS is not supported by this version")
+        storing = prepared(store_to)
+        refresh_level()
+        with self._lock:
+            # It listens before it is made: who is quick to connect may also be quick to call `shutdown`.
+            server = make(self, address, title, chosen, handler_table(evt_handlers), storing)
+            self._servers.append(server)
+        return server
+
+    def _servers_changed(self, stopped: ServerBase) -> None:
+        with self._lock:
+            self._servers = [server for server in self._servers if server is not stopped]
+
+    async def _connect(
+        self, make: Callable[..., Opened], addr: str | tuple[str, int, int], port: int, **options: Any
+    ) -> Opened:
+        """See `ApplicationEntity.connect`."""
+        association, cause = await self._associate(make, addr, port, **options)
+        if association.is_established:
+            return association
+        peer = f"{association.acceptor.ae_title.strip()}@{association.acceptor.address}:{association.acceptor.port}"
+        end = None if association._connection is None else association._connection.end
+        if cause is not None:
+            if isinstance(cause, TimeoutError):
+                raise AssociationTimeout(peer, f"no connection: {cause}") from cause
+            raise PeerUnreachable(peer, str(cause)) from cause
+        if end is not None and end[0] == "rejected":
+            raise AssociationRejected(peer, *end[1:4])
+        if end is not None and "timeout" in end[4].replace("-", "").lower():
+            raise AssociationTimeout(peer, end[4])
+        source, reason, words = (end[2], end[3], end[4]) if end is not None else (0, 0, "")
+        raise AssociationAborted(peer, source, reason, association.failure or words)
+
+    async def _associate(
+        self,
+        make: Callable[..., Opened],
+        addr: str | tuple[str, int, int],
+        port: int,
+        contexts: list[PresentationContext] | None = None,
+        ae_title: str = "ANY-SCP",
+        max_pdu: int | None = None,
+        ext_neg: list[Any] | None = None,
+        bind_address: tuple[Any, ...] | None = None,
+        tls_args: tuple[ssl.SSLContext, str | None] | None = None,
+        evt_handlers: Handlers | None = None,
+        store_to: StoreTarget | None = None,
+    ) -> tuple[Opened, OSError | None]:
+        """See `ApplicationEntity.associate`; with it what the network said where there is no connection."""
+        host = host_name(addr)
+        if isinstance(port, bool) or not isinstance(port, int):
+            raise TypeError(f"the port is an int, not {type(port).__name__}")
+        bind = local_address(bind_address)
+        if tls_args is not None:
+            raise NotImplementedError("TLS is not supported by this version")
+        called = validate_ae_title(ae_title, "the peer's AE title")
+        proposed = self._requested if contexts is None else checked_contexts(contexts, MOST_REQUESTED_CONTEXTS)
+        if not proposed:
+            raise RuntimeError("an association needs presentation contexts to propose: see add_requested_context()")
+        storing = prepared(store_to)
+        handlers = handler_table(evt_handlers)
+        association = make(self, "requestor", handlers)
+        association._storing = storing
+        association.acceptor.ae_title = called
+        association.requestor.ae_title = self._ae_title
+        association.acceptor.address, association.acceptor.port = host, port
+        limit = self._maximum_pdu_size if max_pdu is None else max_pdu
+        refresh_level()
+        try:
+            connection = await association._waiting.connect(
+                host=host,
+                port=port,
+                called=called,
+                calling=self._ae_title,
+                contexts=proposed,
+                items=self._items(ext_neg),
+                max_pdu=limit if limit >= 0 else DEFAULT_MAXIMUM_PDU_SIZE,
+                connect_timeout=core_timeout(self._connection_timeout),
+                acse_timeout=core_timeout(self._acse_timeout),
+                network_timeout=core_timeout(self._network_timeout),
+                bind=bind,
+                store_to=None if storing is None else storing.plan(self),
+                bound=core_bits(handlers),
+                callback=association_callback(association),
+            )
+        except OSError as error:
+            association.failure = f"{called.strip()}@{host}:{port} cannot be reached: {error}"
+            return association, error
+        association._attach(connection)
+        if association.is_established and not association._has_usable_context:
+            association.failure = "the peer accepted none of the proposed presentation contexts"
+            association._abort()
+        try:
+            await association._waiting.tell(association)
+        except BaseException:
+            association._abort()
+            raise
+        self._associations.add(association)
+        return association, None
+
+    def _associate_here(self, *arguments: Any, **options: Any) -> Association:
+        """See `ApplicationEntity.associate`: the association of a thread, in whichever face."""
+        return run(self._associate(Association, *arguments, **options))[0]
+
+    def _items(self, ext_neg: list[Any] | None) -> list[tuple[Any, ...]]:
+        items: list[tuple[Any, ...]] = [("implementation_class_uid", str(self._class_uid))]
+        if self._version is not None:
+            items.append(("implementation_version_name", self._version))
+        given = [item._to_item() for item in ext_neg or []]
+        if self._operations != (1, 1) and not any(item[0] == "async_ops" for item in given):
+            items.append(("async_ops", *self._operations))
+        return items + given
+
+    # Everything that is open
+    # --------------------------------------------------------------------------------------------
+
+    @property
+    def active_associations(self) -> list[Any]:
+        """Its associations in either role that are not over."""
+        own = [association for association in list(self._associations) if association.is_alive()]
+        return own + [association for server in list(self._servers) for association in server.active_associations]
+
+    def __str__(self) -> str:
+        def lines(title: str, contexts: list[PresentationContext]) -> list[str]:
+            rows = [f"  {title}:"]
+            for context in contexts:
+                rows.append(f"    {UID(str(context.abstract_syntax)).name}")
+                rows.extend(f"      {syntax.name}" for syntax in context.transfer_syntax)
+            return rows if contexts else [*rows, "    None"]
+
+        active = self.active_associations
+        required = ", ".join(self._require_calling)
+        rows = [
+            f"Application Entity {self._ae_title}",
+            *lines("Requested Presentation Contexts", self._requested),
+            *lines("Supported Presentation Contexts", self.supported_contexts),
+            f"  ACSE timeout: {self._acse_timeout} s",
+            f"  DIMSE timeout: {self._dimse_timeout} s",
+            f"  Network timeout: {self._network_timeout} s",
+            f"  Connection timeout: {self._connection_timeout} s",
+            f"  Require called AE title: {self._require_called}",
+            *([f"  Require calling AE title: {required}"] if required else []),
+            f"  Associations: {len(active)}/{self._maximum_associations}",
+            *(
+                f"    Peer: {peer.ae_title} on {peer.address}:{peer.port}"
+                for peer in (association.requestor for association in active)
+            ),
+        ]
+        return "\n".join(rows)
+
+
+class ApplicationEntity(Entity):
+    """A DICOM application entity, in either or both roles.
+
+    Args:
+        ae_title: its own AE title, 1 to 16 ASCII characters; default `DEFAULT_AE_TITLE`.
+
+    Raises ValueError for a title that is none, TypeError for what is no str.
+    """
 
     def start_server(
         self,
@@ -348,34 +524,13 @@ class ApplicationEntity:
         Raises ValueError without supported contexts, or for a context that refuses both roles; NotADirectoryError for
         a `store_to` that is no folder; OSError where the address cannot be bound.
         """
-        title = self._ae_title if ae_title is None else validate_ae_title(ae_title, "the AE title")
-        chosen = self.supported_contexts if contexts is None else contexts
-        if not chosen:
-            raise ValueError("a server needs supported presentation contexts: see add_supported_context()")
-        for context in chosen:
-            if context.scu_role is False and context.scp_role is False:
-                raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
-        if ssl_context is not None:
-            raise NotImplementedError("TLS is not supported by this version")
-        storing = prepared(store_to)
-        refresh_level()
-        with self._lock:
-            # It listens before it is made: who is quick to connect may also be quick to call `shutdown`.
-            server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), storing)
-            self._servers.append(server)
+        server = self._listen(AssociationServer, address, ssl_context, evt_handlers, ae_title, contexts, store_to)
         if not block:
             return server
         server.serve_until_shutdown()
         return None
 
     make_server = start_server
-
-    def _servers_changed(self, stopped: AssociationServer) -> None:
-        with self._lock:
-            self._servers = [server for server in self._servers if server is not stopped]
-
-    # As a requestor
-    # -----------------------------------------------------------------------------------------------------
 
     def associate(
         self,
@@ -407,9 +562,9 @@ class ApplicationEntity:
 
         Raises TypeError and ValueError for bad arguments, RuntimeError without presentation contexts.
         """
-        return self._associate(
+        return self._associate_here(
             addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers, store_to
-        )[0]
+        )
 
     def connect(self, addr: str | tuple[str, int, int], port: int, **options: Any) -> Association:
         """As `associate`, but raises where no association comes about.
@@ -417,99 +572,7 @@ class ApplicationEntity:
         Raises AssociationRejected (with result, source and reason), AssociationAborted, AssociationTimeout, or
         PeerUnreachable.
         """
-        association, cause = self._associate(addr, port, **options)
-        if association.is_established:
-            return association
-        peer = f"{association.acceptor.ae_title.strip()}@{association.acceptor.address}:{association.acceptor.port}"
-        end = None if association._connection is None else association._connection.end
-        if cause is not None:
-            if isinstance(cause, TimeoutError):
-                raise AssociationTimeout(peer, f"no connection: {cause}") from cause
-            raise PeerUnreachable(peer, str(cause)) from cause
-        if end is not None and end[0] == "rejected":
-            raise AssociationRejected(peer, *end[1:4])
-        if end is not None and "timeout" in end[4].replace("-", "").lower():
-            raise AssociationTimeout(peer, end[4])
-        source, reason, words = (end[2], end[3], end[4]) if end is not None else (0, 0, "")
-        raise AssociationAborted(peer, source, reason, association.failure or words)
-
-    def _associate(
-        self,
-        addr: str | tuple[str, int, int],
-        port: int,
-        contexts: list[PresentationContext] | None = None,
-        ae_title: str = "ANY-SCP",
-        max_pdu: int | None = None,
-        ext_neg: list[Any] | None = None,
-        bind_address: tuple[Any, ...] | None = None,
-        tls_args: tuple[ssl.SSLContext, str | None] | None = None,
-        evt_handlers: Handlers | None = None,
-        store_to: StoreTarget | None = None,
-    ) -> tuple[Association, OSError | None]:
-        host = host_name(addr)
-        if isinstance(port, bool) or not isinstance(port, int):
-            raise TypeError(f"the port is an int, not {type(port).__name__}")
-        bind = local_address(bind_address)
-        if tls_args is not None:
-            raise NotImplementedError("TLS is not supported by this version")
-        called = validate_ae_title(ae_title, "the peer's AE title")
-        proposed = self._requested if contexts is None else checked_contexts(contexts, MOST_REQUESTED_CONTEXTS)
-        if not proposed:
-            raise RuntimeError("an association needs presentation contexts to propose: see add_requested_context()")
-        storing = prepared(store_to)
-        handlers = handler_table(evt_handlers)
-        association = Association(self, "requestor", handlers)
-        association._storing = storing
-        association.acceptor.ae_title = called
-        association.requestor.ae_title = self._ae_title
-        association.acceptor.address, association.acceptor.port = host, port
-        limit = self._maximum_pdu_size if max_pdu is None else max_pdu
-        refresh_level()
-        try:
-            connection = _core.connect(
-                host,
-                port,
-                called=called,
-                calling=self._ae_title,
-                contexts=proposed,
-                items=self._items(ext_neg),
-                max_pdu=limit if limit >= 0 else DEFAULT_MAXIMUM_PDU_SIZE,
-                connect_timeout=core_timeout(self._connection_timeout),
-                acse_timeout=core_timeout(self._acse_timeout),
-                network_timeout=core_timeout(self._network_timeout),
-                bind=bind,
-                store_to=None if storing is None else storing.plan(self),
-                bound=core_bits(handlers),
-                callback=association_callback(association),
-            )
-        except OSError as error:
-            association.failure = f"{called.strip()}@{host}:{port} cannot be reached: {error}"
-            return association, error
-        association._attach(connection)
-        if association.is_established and not association._has_usable_context:
-            association.failure = "the peer accepted none of the proposed presentation contexts"
-            association.abort()
-        association._run_jobs()
-        self._associations.add(association)
-        return association, None
-
-    def _items(self, ext_neg: list[Any] | None) -> list[tuple[Any, ...]]:
-        items: list[tuple[Any, ...]] = [("implementation_class_uid", str(self._class_uid))]
-        if self._version is not None:
-            items.append(("implementation_version_name", self._version))
-        given = [item._to_item() for item in ext_neg or []]
-        if self._operations != (1, 1) and not any(item[0] == "async_ops" for item in given):
-            items.append(("async_ops", *self._operations))
-        return items + given
-
-    # Everything that is open
-    # --------------------------------------------------------------------------------------------
-
-    @property
-    def active_associations(self) -> list[Association]:
-        """Its associations in either role that are not over."""
-        own = [association for association in list(self._associations) if association.is_alive()]
-        return own + [association for server in list(self._servers) for association in server.active_associations]
+        return run(self._connect(Association, addr, port, **options))
 
     def shutdown(self) -> None:
         """Stops all servers and aborts all associations. May be called twice."""
@@ -518,7 +581,7 @@ class ApplicationEntity:
         for server in servers:
             server.shutdown()
         for association in list(self._associations):
-            association.abort()
+            association._abort()
 
     def __enter__(self) -> ApplicationEntity:
         return self
@@ -526,39 +589,11 @@ class ApplicationEntity:
     def __exit__(self, *_: object) -> None:
         self.shutdown()
 
-    def __str__(self) -> str:
-        def lines(title: str, contexts: list[PresentationContext]) -> list[str]:
-            rows = [f"  {title}:"]
-            for context in contexts:
-                rows.append(f"    {UID(str(context.abstract_syntax)).name}")
-                rows.extend(f"      {syntax.name}" for syntax in context.transfer_syntax)
-            return rows if contexts else [*rows, "    None"]
-
-        active = self.active_associations
-        required = ", ".join(self._require_calling)
-        rows = [
-            f"Application Entity {self._ae_title}",
-            *lines("Requested Presentation Contexts", self._requested),
-            *lines("Supported Presentation Contexts", self.supported_contexts),
-            f"  ACSE timeout: {self._acse_timeout} s",
-            f"  DIMSE timeout: {self._dimse_timeout} s",
-            f"  Network timeout: {self._network_timeout} s",
-            f"  Connection timeout: {self._connection_timeout} s",
-            f"  Require called AE title: {self._require_called}",
-            *([f"  Require calling AE title: {required}"] if required else []),
-            f"  Associations: {len(active)}/{self._maximum_associations}",
-            *(
-                f"    Peer: {peer.ae_title} on {peer.address}:{peer.port}"
-                for peer in (association.requestor for association in active)
-            ),
-        ]
-        return "\n".join(rows)
-
 
 AE = ApplicationEntity
 
 
-def association_callback(association: Association) -> Callable[[Any, str, Any], None]:
+def association_callback(association: AssociationBase) -> Callable[[Any, str, Any], None]:
     """What the core calls between a requestor's calls. It must not keep the association alive."""
     reference = weakref.ref(association)
 

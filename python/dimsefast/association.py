@@ -15,14 +15,16 @@ from ._uids import uid
 from .events import EventType, HandlerTable
 from .normalized import NormalizedRequests
 from .objects import Fitting
+from .operation import Iteration
 from .presentation import PresentationContext
 from .request import ContextTuple
 from .sending import StoreResult
 from .service_user import ServiceUser, negotiated_context_from
+from .waiting import BLOCKING, Waiting, run
 
 if TYPE_CHECKING:
-    from .ae import ApplicationEntity
-    from .server import AssociationServer
+    from .ae import Entity
+    from .server import ServerBase
     from .storing import StoreTo
 
 #: The core's numbering of notices.
@@ -63,22 +65,17 @@ def core_timeout(value: float | None) -> float | None:
     return None if value is None or value > 1e9 else float(value)
 
 
-class Association(NormalizedRequests):
-    """An association with a peer AE.
+class AssociationBase:
+    """What an association is in both faces: its state, its contexts, its handlers, its end."""
 
-    Made by `AE.associate`, `AE.connect`, or by a server for each peer that it accepts. As a context manager it is
-    released at the end of the block, and aborted where the block raises.
-
-    Requests may be sent from any thread; one is in progress at a time, the others wait. A request from the thread that
-    runs a handler of this very association raises RuntimeError: it could never be answered.
-    """
+    _waiting: Waiting
 
     def __init__(
         self,
-        ae: ApplicationEntity,
+        ae: Entity,
         mode: Literal["requestor", "acceptor"],
         handlers: HandlerTable,
-        server: AssociationServer | None = None,
+        server: ServerBase | None = None,
     ) -> None:
         self.ae = ae
         self.mode = mode
@@ -98,7 +95,7 @@ class Association(NormalizedRequests):
         self._negotiation: _core.Negotiation | None = None
         #: Why there is no connection: what the network said.
         self.failure: str | None = None
-        self._operation = requests.OperationLock()
+        self._operation = self._waiting.operation_lock()
         self._handler_threads: set[int] = set()
         #: Where the objects go that the peer sends; None for memory.
         self._storing: StoreTo | None = None
@@ -317,7 +314,7 @@ class Association(NormalizedRequests):
 
     def _run_jobs(self) -> None:
         """Does what the core has left for this thread: notices of a requestor."""
-        connection = self._connection
+        connection = self._connection if self.is_requestor else None
         while connection is not None and (job := connection.take_job()) is not None:
             kind, message = job
             try:
@@ -329,68 +326,39 @@ class Association(NormalizedRequests):
     # Ending
     # -------------------------------------------------------------------------------------------------------------
 
-    def release(self) -> None:
-        """Releases the association. Nothing where it is over already; aborted where the peer does not confirm in
-        time.
-        """
+    async def _release(self) -> None:
         connection = self._connection
         if connection is None or connection.end is not None:
             return
-        if threading.get_ident() not in self._handler_threads:
-            self._operation.end_own_iterator()
         try:
-            connection.release(core_timeout(self._acse_timeout))
+            if not self._waiting.is_handling(self):
+                await self._operation.end_own_stream()
+            await self._waiting.release(connection, core_timeout(self._acse_timeout))
         except TimeoutError:
             connection.abort()
         except BaseException:
             connection.abort()
             raise
         self._after_end()
+        await self._waiting.tell(self)
 
     def _after_end(self) -> None:
         """Tells the handlers what there is to tell by now; the rest comes when the connection is closed."""
-        if self.is_requestor:
-            if core_bits(self._handlers):
-                self.ae._closing.add(self)
-                if "EVT_CONN_CLOSE" in self._told:
-                    self.ae._closing.discard(self)
-            self._run_jobs()
+        if self.is_requestor and core_bits(self._handlers):
+            self.ae._closing.add(self)
+            if "EVT_CONN_CLOSE" in self._told:
+                self.ae._closing.discard(self)
 
-    def abort(self, block: bool = True) -> None:
-        """Aborts the association at once, from any thread. Nothing where it is over already.
-
-        `block` is there for programs written for pynetdicom: the abort is always on its way when this returns.
-        """
+    def _abort(self) -> None:
         if self._connection is not None:
             self._connection.abort()
             self._after_end()
-
-    def join(self, timeout: float | None = None) -> None:
-        """Waits until the transport connection is closed, at most `timeout` seconds."""
-        if self._connection is not None:
-            try:
-                self._connection.wait_closed(timeout)
-            except TimeoutError:
-                return
-
-    def kill(self) -> None:
-        """Ends the association: `abort` under its other name."""
-        self.abort()
-
-    def __enter__(self) -> Association:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self.release()
-        else:
-            self.abort()
 
     def __repr__(self) -> str:
         state = "established" if self.is_established else self._ending() or "not established"
         return f"<Association {self.mode}: {self._name[4:]}, {state}>"
 
-    # Requests
+    # Contexts
     # -----------------------------------------------------------------------------------------------------------
 
     def _usable(self, sop_class: str, role: Literal["scu", "scp"] = "scu") -> list[Fitting]:
@@ -427,6 +395,54 @@ class Association(NormalizedRequests):
             found = self._by_id[context_id] = ContextTuple(context_id, uid(abstract_syntax), uid(transfer_syntax))
         return found
 
+
+class Association(NormalizedRequests, AssociationBase):
+    """An association with a peer AE.
+
+    Made by `AE.associate`, `AE.connect`, or by a server for each peer that it accepts. As a context manager it is
+    released at the end of the block, and aborted where the block raises.
+
+    Requests may be sent from any thread; one is in progress at a time, the others wait. A request from the thread that
+    runs a handler of this very association raises RuntimeError: it could never be answered.
+    """
+
+    _waiting = BLOCKING
+
+    def release(self) -> None:
+        """Releases the association. Nothing where it is over already; aborted where the peer does not confirm in
+        time.
+        """
+        run(self._release())
+
+    def abort(self, block: bool = True) -> None:
+        """Aborts the association at once, from any thread. Nothing where it is over already.
+
+        `block` is there for programs written for pynetdicom: the abort is always on its way when this returns.
+        """
+        self._abort()
+        self._run_jobs()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Waits until the transport connection is closed, at most `timeout` seconds."""
+        if self._connection is not None:
+            try:
+                self._connection.wait_closed(timeout)
+            except TimeoutError:
+                return
+
+    def kill(self) -> None:
+        """Ends the association: `abort` under its other name."""
+        self.abort()
+
+    def __enter__(self) -> Association:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self.release()
+        else:
+            self.abort()
+
     def send_c_echo(self, msg_id: int | None = None) -> Dataset:
         """Sends C-ECHO and returns the status, an empty Dataset where no valid answer came.
 
@@ -435,7 +451,7 @@ class Association(NormalizedRequests):
         Raises RuntimeError where the association is not established, ValueError without an accepted Verification
         context.
         """
-        return requests.c_echo(self, msg_id)
+        return run(requests.c_echo(self, msg_id))
 
     def send_c_store(
         self,
@@ -455,7 +471,7 @@ class Association(NormalizedRequests):
         Raises RuntimeError (not established), AttributeError (no SOP Class UID, SOP Instance UID or transfer syntax),
         ValueError (bad priority, no fitting context, not encodable, no DICOM file), OSError (file).
         """
-        return requests.c_store(self, dataset, msg_id, priority, originator_aet, originator_id, decompress)
+        return run(requests.c_store(self, dataset, msg_id, priority, originator_aet, originator_id, decompress))
 
     def store(
         self,
@@ -478,7 +494,7 @@ class Association(NormalizedRequests):
 
         Raises, at the first step: RuntimeError (not established), ValueError (bad priority).
         """
-        return requests.store_many(self, items, progress, priority, decompress)
+        return Iteration(requests.store_many(self, items, progress, priority, decompress))
 
     def send_c_find(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = 2
@@ -490,7 +506,7 @@ class Association(NormalizedRequests):
         Raises, at the first step: RuntimeError (not established), ValueError (no fitting context, identifier not
         encodable).
         """
-        return requests.c_find(self, dataset, query_model, msg_id, priority)
+        return Iteration(requests.c_find(self, dataset, query_model, msg_id, priority))
 
     def find(
         self,
@@ -503,7 +519,7 @@ class Association(NormalizedRequests):
         """As `send_c_find`; with `raw`, identifiers are encoded bytes on the way in and out, and statuses plain
         integers.
         """
-        return requests.c_find(self, dataset, query_model, msg_id, priority, raw=raw)
+        return Iteration(requests.c_find(self, dataset, query_model, msg_id, priority, raw=raw))
 
     def send_c_move(
         self,
@@ -518,7 +534,7 @@ class Association(NormalizedRequests):
         Statuses carry the numbers of remaining, completed, failed and warning sub-operations. Otherwise as
         `send_c_find`.
         """
-        return requests.c_move(self, dataset, move_aet, query_model, msg_id, priority)
+        return Iteration(requests.c_move(self, dataset, move_aet, query_model, msg_id, priority))
 
     def send_c_get(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = 2
@@ -528,11 +544,11 @@ class Association(NormalizedRequests):
         The objects go to the handler of EVT_C_STORE, or into the folder given as `store_to`; their contexts need the
         SCP role, see `build_role`. Otherwise as `send_c_find`.
         """
-        return requests.c_get(self, dataset, query_model, msg_id, priority)
+        return Iteration(requests.c_get(self, dataset, query_model, msg_id, priority))
 
     def send_c_cancel(self, msg_id: int, context_id: int | None = None, query_model: str | None = None) -> None:
         """Asks the peer to end the C-FIND, C-MOVE or C-GET with this Message ID.
 
         Raises ValueError where neither the context nor the query model is given, RuntimeError where not established.
         """
-        requests.c_cancel(self, msg_id, context_id, query_model)
+        run(requests.c_cancel(self, msg_id, context_id, query_model))

@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from .dataset import decode_dataset, decode_object
 
 if TYPE_CHECKING:
-    from .association import Association
+    from .association import AssociationBase
     from .request import ContextTuple, Request
 
 LOGGER = logging.getLogger("dimsefast.events")
@@ -96,7 +96,7 @@ class Event:
     request: Request
     context: ContextTuple
 
-    def __init__(self, assoc: Association, event: EventType, attributes: dict[str, Any] | None = None) -> None:
+    def __init__(self, assoc: AssociationBase, event: EventType, attributes: dict[str, Any] | None = None) -> None:
         self.assoc = assoc
         self.event = event
         self.timestamp = datetime.now()
@@ -315,7 +315,7 @@ class HandlerTable:
                 return list(self._notification.get(event, []))
             return self._intervention.get(event, (None, None))
 
-    def notify(self, assoc: Association, event: EventType, attributes: dict[str, Any] | None = None) -> None:
+    def notify(self, assoc: AssociationBase, event: EventType, attributes: dict[str, Any] | None = None) -> None:
         """Tells the handlers of a notification event. What they raise is logged and disturbs nobody."""
         with self._lock:
             handlers = list(self._notification.get(event, []))

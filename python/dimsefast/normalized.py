@@ -13,12 +13,13 @@ from ._validators import validate_uid
 from .dataset import decode_dataset, encode_dataset
 from .objects import Fitting
 from .request import COMMAND_ELEMENTS, encode_value
-from .requests import _begin, _end, status_from
+from .requests import single, status_from
 from .status import STATUS_SUCCESS, STATUS_WARNING, StatusDataset, code_to_category, code_to_status
+from .waiting import run
 
 if TYPE_CHECKING:
     from . import _core
-    from .association import Association
+    from .association import AssociationBase
 
 LOGGER = logging.getLogger("dimsefast.normalized")
 
@@ -69,7 +70,7 @@ class NormalizedRequest(NamedTuple):
 
 
 def prepare(
-    association: Association,
+    association: AssociationBase,
     service: Service,
     sop_class: str,
     sop_instance: str | None,
@@ -100,7 +101,7 @@ def prepare(
     return NormalizedRequest(context_id, syntax, service.command_field, [*elements], encoded)
 
 
-def context_for(association: Association, sop_class: str, role: Literal["scu", "scp"]) -> Fitting:
+def context_for(association: AssociationBase, sop_class: str, role: Literal["scu", "scp"]) -> Fitting:
     """The accepted context for a request of this side in this role. Raises ValueError where there is none."""
     classes = [sop_class, *_ALSO_UPS] if sop_class == _UPS_PUSH else [sop_class]
     # Who reports an event is the SCP; over an association of its own many forget to negotiate that.
@@ -140,30 +141,21 @@ def outcome(message: _core.Message, transfer_syntax: str) -> tuple[Dataset, Data
         return code_to_status(PROCESSING_FAILURE), None
 
 
-def send(association: Association, request: NormalizedRequest, msg_id: int | None) -> tuple[Dataset, Dataset | None]:
+async def send(
+    association: AssociationBase, request: NormalizedRequest, msg_id: int | None
+) -> tuple[Dataset, Dataset | None]:
     """Sends a request and waits for the response: (status, dataset).
 
     (empty Dataset, None) where no valid answer came; the association is aborted then.
     """
-    connection, number = _begin(association, msg_id)
-    timeout = association._core_dimse_timeout
-    try:
-        connection.send_request(
-            request.context_id, request.command_field, number, request.elements, request.dataset, timeout
-        )
-        message = connection.receive(number, timeout)
-        if message.status is None:
-            connection.abort()
-            return StatusDataset(), None
-        return outcome(message, request.transfer_syntax)
-    except (TimeoutError, ConnectionAbortedError):
-        connection.abort()
+    context_id, transfer_syntax, command_field, elements, dataset = request
+    message = await single(association, context_id, command_field, elements, dataset, msg_id)
+    if message is None:
         return StatusDataset(), None
-    except KeyboardInterrupt:
-        connection.abort()
-        raise
-    finally:
-        _end(association, connection, number)
+    if message.status is None:
+        association._abort()
+        return StatusDataset(), None
+    return outcome(message, transfer_syntax)
 
 
 class NormalizedRequests:
@@ -263,6 +255,6 @@ class NormalizedRequests:
         type_id: int | None = None,
         attributes: Any = None,
     ) -> tuple[Dataset, Dataset | None]:
-        association = cast("Association", self)
+        association = cast("AssociationBase", self)
         request = prepare(association, service, sop_class, sop_instance, meta_sop_class, dataset, type_id, attributes)
-        return send(association, request, msg_id)
+        return run(send(association, request, msg_id))

@@ -16,7 +16,7 @@ from . import _core
 from .dataset import encode_dataset
 
 if TYPE_CHECKING:
-    from .association import Association
+    from .association import AssociationBase
 
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, EXPLICIT_BIG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
@@ -103,7 +103,7 @@ class Fitting(NamedTuple):
     transfer_syntax: str
 
 
-def fitting_context(association: Association, item: StoreObject, decompress: bool = False) -> Fitting:
+def fitting_context(association: AssociationBase, item: StoreObject, decompress: bool = False) -> Fitting:
     """The context with the object's own transfer syntax, else one that it can be converted to.
 
     Compressed pixel data is decoded only with `decompress`. Raises ValueError where there is no context.
@@ -128,13 +128,13 @@ def prepare_store(
     fitting: Fitting,
     priority: int,
     originator: tuple[str, int] | None,
-) -> _core.Store:
+) -> _core.Prepared:
     """Reads the beginning of an object ahead of its turn, in the transfer syntax of its context.
 
     Raises ValueError where the dataset cannot be encoded, OSError where its file cannot be read.
     """
 
-    def prepare(encoded: bytes | None, convert: tuple[str, str] | None = None) -> _core.Store:
+    def prepare(encoded: bytes | None, convert: tuple[str, str] | None = None) -> _core.Prepared:
         path, offset = (item.path, item.offset) if encoded is None else (None, 0)
         named = (item.sop_class, item.sop_instance)
         return connection.prepare_store(

@@ -1,11 +1,9 @@
-"""Sending DIMSE requests: one function a service, on top of the core's messages."""
+"""Sending DIMSE requests: one function a service, on top of the core's messages, for both faces (see `waiting`)."""
 
 from __future__ import annotations
 
-import inspect
-import threading
-import weakref
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +13,16 @@ from . import _core
 from ._validators import validate_ae_title
 from .dataset import decode_dataset, encode_dataset
 from .objects import fitting_context, prepare_store, store_object
+from .operation import Stream
 from .request import command_elements
-from .sending import Pipeline, StoreResult
+from .sending import StoreResult, Ticket, Transfer
 from .status import StatusDataset
+from .waiting import Elements
 
 if TYPE_CHECKING:
-    from .association import Association
+    from .association import AssociationBase
+
+Storable = Dataset | str | Path | bytes
 
 C_STORE_RQ, C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF
 
@@ -43,68 +45,55 @@ _STATUS_KEYWORDS = (
 )
 
 
-class OperationLock:
-    """One request at a time: a thread's own open iterator is ended first, another thread's is waited for."""
-
-    def __init__(self) -> None:
-        # Not a condition: the thread that ends a request need not be the one that began it, and a lock does not mind.
-        self._busy = threading.Lock()
-        self._owner: int | None = None
-        self._iterator: weakref.ref[Generator[Any, Any, Any]] | None = None
-
-    def acquire(self) -> None:
-        """Begins a request of this thread. Raises RuntimeError from within one of this thread's own."""
-        self.end_own_iterator()
-        if self._owner == threading.get_ident():
-            raise RuntimeError(
-                "a request on this association is in progress on this very thread: send another one when it is over, "
-                "or over another association"
-            )
-        self._busy.acquire()
-        self._owner = threading.get_ident()
-
-    def release(self) -> None:
-        """Ends it."""
-        self._owner = None
-        self._iterator = None
-        self._busy.release()
-
-    def holds(self, iterator: Generator[Any, Any, Any]) -> None:
-        """The request lives as long as this iterator."""
-        self._iterator = weakref.ref(iterator)
-
-    def end_own_iterator(self) -> None:
-        """Closes the iterator that this thread left open, if it did."""
-        if self._owner == threading.get_ident() and self._iterator is not None:
-            iterator = self._iterator()
-            if iterator is not None and inspect.getgeneratorstate(iterator) != inspect.GEN_RUNNING:
-                iterator.close()
-
-
-def _refuse_own_handler(association: Association) -> None:
-    if threading.get_ident() in association._handler_threads:
+def _refuse_own_handler(association: AssociationBase) -> None:
+    if association._waiting.is_handling(association):
         raise RuntimeError(
             "a handler cannot send a request over the association whose request it handles: open another one"
         )
 
 
-def _begin(association: Association, msg_id: int | None) -> tuple[_core.Connection, int]:
+async def _begin(association: AssociationBase, msg_id: int | None) -> tuple[_core.Connection, int]:
     """The connection and a Message ID for one request, which `_end` gives back."""
     _refuse_own_handler(association)
-    connection = association._live()
-    association._operation.acquire()
+    association._live()
+    await association._operation.acquire()
     try:
+        connection = association._live()
         return connection, connection.begin(msg_id)
     except BaseException:
         association._operation.release()
         raise
 
 
-def _end(association: Association, connection: _core.Connection, msg_id: int) -> None:
+async def _end(association: AssociationBase, connection: _core.Connection, msg_id: int) -> None:
     connection.forget(msg_id)
     association._operation.release()
     if connection.end is not None:
-        association._run_jobs()
+        await association._waiting.tell(association)
+
+
+async def _exchange(
+    association: AssociationBase,
+    msg_id: int | None,
+    exchange: Callable[[_core.Connection, int], Awaitable[_core.Message]],
+) -> _core.Message | None:
+    """One request and its one response, as `exchange` has it; None where there is no valid one, and the association is
+    aborted.
+    """
+    connection, number = await _begin(association, msg_id)
+    try:
+        return await exchange(connection, number)
+    except (TimeoutError, ConnectionAbortedError):
+        connection.abort()
+        return None
+    except Exception:
+        raise
+    except BaseException:
+        # The peer may have half of it, or be about to answer.
+        connection.abort()
+        raise
+    finally:
+        await _end(association, connection, number)
 
 
 def status_from(message: _core.Message, also: tuple[str, ...] = ()) -> StatusDataset:
@@ -129,26 +118,40 @@ def _check_priority(priority: int) -> None:
         raise ValueError(f"priority is 0 (medium), 1 (high) or 2 (low), not {priority!r}")
 
 
-def c_echo(association: Association, msg_id: int | None) -> Dataset:
+async def single(
+    association: AssociationBase,
+    context_id: int,
+    command_field: int,
+    elements: Elements,
+    dataset: bytes | None,
+    msg_id: int | None,
+) -> _core.Message | None:
+    """Sends a request that has one response: that, or None where no valid one came."""
+
+    async def exchange(connection: _core.Connection, number: int) -> _core.Message:
+        waiting, timeout = association._waiting, association._core_dimse_timeout
+        await waiting.request(connection, context_id, command_field, number, elements, dataset, timeout)
+        return await waiting.response(connection, [number], timeout)
+
+    return await _exchange(association, msg_id, exchange)
+
+
+async def c_echo(association: AssociationBase, msg_id: int | None) -> Dataset:
     """See `Association.send_c_echo`."""
-    connection, number = _begin(association, msg_id)
-    try:
-        context = association._usable(VERIFICATION)[0]
-        message = connection.c_echo(context.context_id, number, association._core_dimse_timeout)
-        return status_from(message)
-    except (TimeoutError, ConnectionAbortedError):
-        connection.abort()
-        return StatusDataset()
-    except KeyboardInterrupt:
-        connection.abort()
-        raise
-    finally:
-        _end(association, connection, number)
+    _refuse_own_handler(association)
+    association._live()
+    context_id = association._usable(VERIFICATION)[0].context_id
+
+    def exchange(connection: _core.Connection, number: int) -> Awaitable[_core.Message]:
+        return association._waiting.echo(connection, context_id, number, association._core_dimse_timeout)
+
+    message = await _exchange(association, msg_id, exchange)
+    return StatusDataset() if message is None else status_from(message)
 
 
-def c_store(
-    association: Association,
-    dataset: Dataset | str | Path | bytes,
+async def c_store(
+    association: AssociationBase,
+    dataset: Storable,
     msg_id: int | None,
     priority: int,
     originator_aet: str | None,
@@ -158,182 +161,270 @@ def c_store(
     """See `Association.send_c_store`."""
     association._live()
     _check_priority(priority)
-    item = store_object(dataset)
+    waiting = association._waiting
+    item = await waiting.apart(store_object, dataset)
     fitting = fitting_context(association, item, decompress)
     originator = None if originator_aet is None else (originator_aet, originator_id or 0)
-    connection, number = _begin(association, msg_id)
-    try:
-        store = prepare_store(connection, number, item, fitting, priority, originator)
+
+    async def exchange(connection: _core.Connection, number: int) -> _core.Message:
+        store = await waiting.apart(prepare_store, connection, number, item, fitting, priority, originator)
         timeout = association._core_dimse_timeout
-        connection.send_store(store, timeout)
-        return status_from(connection.receive_any([number], timeout))
-    except (TimeoutError, ConnectionAbortedError):
-        connection.abort()
-        return StatusDataset()
-    except KeyboardInterrupt:
-        connection.abort()
-        raise
-    finally:
-        _end(association, connection, number)
+        await waiting.send(connection, store, timeout)
+        return await waiting.response(connection, [number], timeout)
+
+    message = await _exchange(association, msg_id, exchange)
+    return StatusDataset() if message is None else status_from(message)
 
 
 def store_many(
-    association: Association,
-    items: Iterable[Dataset | str | Path | bytes],
+    association: AssociationBase,
+    items: Iterable[Storable] | AsyncIterable[Storable],
     progress: Callable[[StoreResult], object] | None,
     priority: int,
     decompress: bool,
-) -> Iterator[StoreResult]:
+) -> StoreResults:
     """See `Association.store`."""
     _check_priority(priority)
-    return _Owned(association, _store_many(association, items, progress, priority, decompress))
+    return StoreResults(association, items, progress, priority, decompress)
 
 
-def _store_many(
-    association: Association,
-    items: Iterable[Dataset | str | Path | bytes],
-    progress: Callable[[StoreResult], object] | None,
-    priority: int,
-    decompress: bool,
-) -> Generator[StoreResult, None, None]:
-    _refuse_own_handler(association)
-    association._live()
-    association._operation.acquire()
-    try:
-        pipeline = Pipeline(association, priority, decompress=decompress)
+class StoreResults(Stream[StoreResult]):
+    """What becomes of many objects."""
+
+    has_cancel = False
+
+    def __init__(
+        self,
+        association: AssociationBase,
+        items: Iterable[Storable] | AsyncIterable[Storable],
+        progress: Callable[[StoreResult], object] | None,
+        priority: int,
+        decompress: bool,
+    ) -> None:
+        super().__init__(association)
+        self._items = items
+        self._progress = progress
+        self._priority = priority
+        self._decompress = decompress
+        self._sources: Iterator[Storable] | AsyncIterator[Storable] | None = None
+        self._transfer: Transfer | None = None
+        self._tickets: deque[Ticket] = deque()
+
+    async def _begin(self) -> None:
+        association = self._association
+        _refuse_own_handler(association)
+        association._live()
+        await association._operation.acquire()
         try:
-            for result in pipeline.run(items):
-                if progress is not None:
-                    progress(result)
-                yield result
+            self._transfer = Transfer(association, self._priority, decompress=self._decompress)
+        except BaseException:
+            association._operation.release()
+            raise
+
+    async def _send(self) -> bool:
+        # The first object, too, is sent when its result is asked for.
+        return False
+
+    async def _step(self) -> bool:
+        """Sends the next one. What is taken of the sources is at most the window and one ahead of the results."""
+        transfer, tickets = self._transfer, self._tickets
+        assert transfer is not None
+        async for source in self._next_source():
+            ticket = await self._waiting.apart(transfer.prepare, Ticket(source))
+            while transfer.is_full or (len(tickets) >= transfer.window and tickets[0].result is None):
+                await transfer.collect()
+            await transfer.post(ticket)
+            tickets.append(ticket)
+            break
+        else:
+            while tickets and tickets[0].result is None:
+                await transfer.collect()
+        while tickets and (result := tickets[0].result) is not None:
+            tickets.popleft()
+            if self._progress is not None:
+                self._progress(result)
+            self._ready.append(result)
+        return not tickets and not self._ready
+
+    async def _next_source(self) -> AsyncIterator[Storable]:
+        """The next one, or nothing."""
+        if self._sources is None:
+            items = self._items
+            self._sources = aiter(items) if isinstance(items, AsyncIterable) else iter(items)
+        if isinstance(self._sources, AsyncIterator):
+            async for source in self._sources:
+                yield source
+                return
+        else:
+            for source in self._sources:
+                yield source
+                return
+
+    def take(self) -> StoreResult:
+        """The result of the next object."""
+        result: StoreResult = self._ready.popleft()
+        return result
+
+    def _break(self, error: BaseException) -> None:
+        if not isinstance(error, Exception):
+            # The peer may have half an object.
+            self._association._abort()
+
+    async def _leave(self) -> None:
+        """What was sent is waited for in `_end`."""
+
+    async def _end(self) -> None:
+        association = self._association
+        try:
+            if self._transfer is not None:
+                await self._transfer.finish()
         finally:
-            pipeline.close()
-    finally:
-        association._operation.release()
-        if association._is_over:
-            association._run_jobs()
+            association._operation.release()
+            if association._is_over:
+                await self._waiting.tell(association)
 
 
 def c_find(
-    association: Association,
+    association: AssociationBase,
     identifier: Dataset | bytes,
     model: str,
     msg_id: int | None,
     priority: int,
     raw: bool = False,
-) -> Iterator[tuple[Any, Any]]:
+) -> Responses:
     """See `Association.send_c_find` and `Association.find`."""
-    return _iterate(association, C_FIND_RQ, identifier, model, msg_id, priority, [], raw)
+    return Responses(association, C_FIND_RQ, identifier, model, msg_id, priority, [], raw)
 
 
 def c_move(
-    association: Association, identifier: Dataset, move_aet: str, model: str, msg_id: int | None, priority: int
-) -> Iterator[tuple[Dataset, Dataset | None]]:
+    association: AssociationBase, identifier: Dataset, move_aet: str, model: str, msg_id: int | None, priority: int
+) -> Responses:
     """See `Association.send_c_move`."""
     destination = validate_ae_title(move_aet, "the move destination")
-    elements: list[tuple[int, str | int]] = [(0x0600, destination)]
-    return _iterate(association, C_MOVE_RQ, identifier, model, msg_id, priority, elements, False)
+    return Responses(association, C_MOVE_RQ, identifier, model, msg_id, priority, [(0x0600, destination)])
 
 
 def c_get(
-    association: Association, identifier: Dataset, model: str, msg_id: int | None, priority: int
-) -> Iterator[tuple[Dataset, Dataset | None]]:
+    association: AssociationBase, identifier: Dataset, model: str, msg_id: int | None, priority: int
+) -> Responses:
     """See `Association.send_c_get`."""
-    return _iterate(association, C_GET_RQ, identifier, model, msg_id, priority, [], False)
+    return Responses(association, C_GET_RQ, identifier, model, msg_id, priority, [])
 
 
-def _iterate(
-    association: Association,
-    field: int,
-    identifier: Dataset | bytes,
-    model: str,
-    msg_id: int | None,
-    priority: int,
-    elements: list[tuple[int, str | int]],
-    raw: bool,
-) -> Iterator[tuple[Any, Any]]:
-    # Two steps, so that the generator can be told to the lock that it holds.
-    iterator = _responses(association, field, identifier, model, msg_id, priority, elements, raw)
-    return _Owned(association, iterator)
+class Responses(Stream[tuple[Any, Any]]):
+    """The responses to one request, up to the final one."""
 
+    has_cancel = True
 
-class _Owned(Iterator[Any]):
-    """The responses to one request, or to many. Closing it, or forgetting it, cancels what is still under way."""
+    def __init__(
+        self,
+        association: AssociationBase,
+        field: int,
+        identifier: Dataset | bytes,
+        model: str,
+        msg_id: int | None,
+        priority: int,
+        elements: list[tuple[int, str | int]],
+        raw: bool = False,
+    ) -> None:
+        super().__init__(association)
+        self._field = field
+        self._asked = identifier
+        self._model = model
+        self._msg_id = msg_id
+        self._priority = priority
+        self._elements = elements
+        self._raw = raw
+        self._encoded: bytes | None = None
+        self._connection: _core.Connection | None = None
+        self._number = self._context_id = 0
+        self._syntax = ""
+        self._sent = False
 
-    def __init__(self, association: Association, generator: Generator[Any, None, None]) -> None:
-        self._association = association
-        self._generator = generator
-        self._started = False
+    async def _begin(self) -> None:
+        association = self._association
+        association._live()
+        _check_priority(self._priority)
+        self._context_id, self._syntax = association._usable(self._model)[0]
+        asked = self._asked
+        self._encoded = asked if isinstance(asked, bytes) else encode_dataset(asked, self._syntax)
+        self._connection, self._number = await _begin(association, self._msg_id)
 
-    def __iter__(self) -> _Owned:
-        return self
+    async def _send(self) -> bool:
+        connection, timeout = self._connection, self._association._core_dimse_timeout
+        assert connection is not None
+        elements: Elements = [(0x0002, str(self._model)), (0x0700, self._priority), *self._elements]
+        numbers = (self._context_id, self._field, self._number)
+        try:
+            await self._waiting.request(connection, *numbers, elements, self._encoded, timeout)
+        except (TimeoutError, ConnectionAbortedError):
+            return self._give_up(connection)
+        self._sent, self._encoded = True, None
+        return False
 
-    def __next__(self) -> Any:
-        if not self._started:
-            self._started = True
-            first = next(self._generator)
-            self._association._operation.holds(self._generator)
-            return first
-        return next(self._generator)
-
-    def close(self) -> None:
-        """Ends the operation: C-CANCEL, and its remaining responses are taken off."""
-        self._generator.close()
-
-    def __del__(self) -> None:
-        self._generator.close()
-
-
-def _responses(
-    association: Association,
-    field: int,
-    identifier: Dataset | bytes,
-    model: str,
-    msg_id: int | None,
-    priority: int,
-    elements: list[tuple[int, str | int]],
-    raw: bool,
-) -> Generator[tuple[Any, Any], None, None]:
-    association._live()
-    _check_priority(priority)
-    context_id, syntax = association._usable(model)[0]
-    encoded = identifier if isinstance(identifier, bytes) else encode_dataset(identifier, syntax)
-    connection, number = _begin(association, msg_id)
-    #: Whether the final response has come, if not yet been handed on.
-    finished = False
-    try:
-        command: list[tuple[int, str | int]] = [(0x0002, str(model)), (0x0700, priority), *elements]
-        connection.send_request(context_id, field, number, command, encoded, association._core_dimse_timeout)
-        while not finished:
-            timeout = association._core_dimse_timeout
-            if field == C_GET_RQ:
-                messages = [connection.receive(number, timeout, requests=True)]
+    async def _step(self) -> bool:
+        connection, timeout = self._connection, self._association._core_dimse_timeout
+        assert connection is not None
+        try:
+            is_get = self._field == C_GET_RQ
+            messages = await self._waiting.responses(connection, self._number, timeout, requests=is_get)
+        except (TimeoutError, ConnectionAbortedError):
+            return self._give_up(connection)
+        last = messages[-1].status not in _NOT_FINAL
+        for message in messages:
+            if message.status is None:
+                _perform_here(self._association, connection, message)
             else:
-                messages = connection.receive_all(number, timeout)
-            finished = messages[-1].status not in _NOT_FINAL
-            for message in messages:
-                status = message.status
-                if status is None:
-                    _perform_here(association, connection, message)
-                elif raw:
-                    yield status, message.dataset()
-                else:
-                    yield status_from(message), _identifier(message, syntax, field, status not in _NOT_FINAL)
-    except (TimeoutError, ConnectionAbortedError):
-        finished = True
+                self._ready.append(message)
+        return last
+
+    def _give_up(self, connection: _core.Connection) -> bool:
+        """No answer came: the last result says so."""
         connection.abort()
-        yield (None if raw else StatusDataset()), None
-    except GeneratorExit:
-        if not finished:
-            finished = True
-            _cancel_and_drain(association, connection, context_id, number, field)
-        raise
-    except BaseException:
-        if not finished:
+        self._ready.append(None)
+        return True
+
+    def take(self) -> tuple[Any, Any]:
+        """The next (status, identifier)."""
+        message: _core.Message | None = self._ready.popleft()
+        if message is None:
+            return (None if self._raw else StatusDataset()), None
+        status = message.status
+        if self._raw:
+            return status, message.dataset()
+        return status_from(message), _identifier(message, self._syntax, self._field, status not in _NOT_FINAL)
+
+    def _break(self, error: BaseException) -> None:
+        assert self._connection is not None
+        self._connection.abort()
+
+    async def _leave(self) -> None:
+        connection, timeout = self._connection, self._association._core_dimse_timeout
+        assert connection is not None
+        if connection.end is not None:
+            return
+        if not self._sent:
+            # Perhaps the peer has half of it.
             connection.abort()
-        raise
-    finally:
-        _end(association, connection, number)
+            return
+        waiting, is_get = self._waiting, self._field == C_GET_RQ
+        try:
+            await waiting.request(connection, self._context_id, C_CANCEL_RQ, self._number, [], None, timeout)
+            final = False
+            while not final:
+                for message in await waiting.responses(connection, self._number, timeout, requests=is_get):
+                    if message.status is None:
+                        _perform_here(self._association, connection, message)
+                    final = message.status not in _NOT_FINAL
+        except (TimeoutError, ConnectionAbortedError):
+            connection.abort()
+        except BaseException:
+            connection.abort()
+            raise
+
+    async def _end(self) -> None:
+        assert self._connection is not None
+        await _end(self._association, self._connection, self._number)
 
 
 def _identifier(message: _core.Message, syntax: str, field: int, final: bool) -> Dataset | None:
@@ -354,7 +445,7 @@ def _identifier(message: _core.Message, syntax: str, field: int, final: bool) ->
     return Dataset() if data is not None else None
 
 
-def _perform_here(association: Association, connection: _core.Connection, message: _core.Message) -> None:
+def _perform_here(association: AssociationBase, connection: _core.Connection, message: _core.Message) -> None:
     """Performs a request of the peer on this thread: a C-STORE of its C-GET."""
     try:
         association._perform("request", message)
@@ -362,36 +453,15 @@ def _perform_here(association: Association, connection: _core.Connection, messag
         connection.request_done()
 
 
-def _cancel_and_drain(
-    association: Association, connection: _core.Connection, context_id: int, number: int, field: int
-) -> None:
-    """Ends an operation that nobody wants any more, so that its responses are never taken for the next one's."""
-    timeout = association._core_dimse_timeout
-    if connection.end is not None:
-        return
-    try:
-        connection.send_request(context_id, C_CANCEL_RQ, number, [], None, timeout)
-        while True:
-            message = connection.receive(number, timeout, requests=field == C_GET_RQ)
-            if message.status is None:
-                _perform_here(association, connection, message)
-            elif message.status not in (0xFF00, 0xFF01):
-                return
-    except (TimeoutError, ConnectionAbortedError):
-        connection.abort()
-    except BaseException:
-        connection.abort()
-        raise
-
-
-def c_cancel(association: Association, msg_id: int, context_id: int | None, query_model: str | None) -> None:
+async def c_cancel(association: AssociationBase, msg_id: int, context_id: int | None, query_model: str | None) -> None:
     """See `Association.send_c_cancel`."""
     connection = association._live()
     if context_id is None:
         if query_model is None:
             raise ValueError("a C-CANCEL needs the context ID or the query model of the request it ends")
         context_id = association._usable(query_model)[0].context_id
+    timeout = association._core_dimse_timeout
     try:
-        connection.send_request(context_id, C_CANCEL_RQ, msg_id, [], None, association._core_dimse_timeout)
+        await association._waiting.request(connection, context_id, C_CANCEL_RQ, msg_id, [], None, timeout)
     except (TimeoutError, ConnectionAbortedError):
         connection.abort()

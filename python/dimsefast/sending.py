@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,9 +11,10 @@ from pydicom.dataset import Dataset
 
 from . import _core
 from .objects import StoreObject, fitting_context, prepare_store, store_object
+from .waiting import BLOCKING, run
 
 if TYPE_CHECKING:
-    from .association import Association
+    from .association import AssociationBase
 
 #: Requests in progress at once where the peer sets no limit.
 _UNLIMITED = 64
@@ -49,11 +48,11 @@ class Ticket:
 
     source: Dataset | str | Path | bytes
     item: StoreObject | None = None
-    store: _core.Store | None = None
+    store: _core.Prepared | None = None
     begun: float = 0.0
     result: StoreResult | None = None
     #: What it was prepared for: it can be sent by nothing else.
-    pipeline: Pipeline | None = None
+    pipeline: Transfer | None = None
     #: How often it was sent before.
     attempts: int = 0
 
@@ -71,16 +70,17 @@ class Ticket:
         return self.result
 
 
-class Pipeline:
+class Transfer:
     """Objects over one association.
 
-    The order is: `prepare` one, `take` results while it `is_full`, `send` it; `take` what is still `pending`. So the
-    next object is read while the one before is on its way, and nothing stands between a response and the next request.
+    The order is: `prepare` one, `collect` results while it `is_full`, `post` it; `collect` what is still `pending`. So
+    the next object is read while the one before is on its way, and nothing stands between a response and the next
+    request.
     """
 
     def __init__(
         self,
-        association: Association,
+        association: AssociationBase,
         priority: int,
         originator: tuple[str, int] | None = None,
         parent: _core.Connection | None = None,
@@ -88,11 +88,13 @@ class Pipeline:
     ) -> None:
         self.association = association
         self._connection = association._live()
+        self._waiting = association._waiting
         self._priority = priority
         self._originator = originator
         self._parent = parent
         self._decompress = decompress
-        self._window = association._invocation_window or _UNLIMITED
+        #: How many may be in progress at once.
+        self.window = association._invocation_window or _UNLIMITED
         self._pending: dict[int, Ticket] = {}
         #: Message IDs of what has been prepared and not been sent.
         self._prepared: set[int] = set()
@@ -107,7 +109,7 @@ class Pipeline:
     @property
     def is_full(self) -> bool:
         """Whether the peer has to answer before the next one may be sent."""
-        return len(self._pending) >= self._window
+        return len(self._pending) >= self.window
 
     @property
     def is_lost(self) -> bool:
@@ -137,7 +139,7 @@ class Pipeline:
             ticket.finish(None, error)
         return ticket
 
-    def send(self, ticket: Ticket) -> None:
+    async def post(self, ticket: Ticket) -> None:
         """Sends what was prepared."""
         if ticket.store is None or ticket.result is not None:
             return
@@ -147,7 +149,8 @@ class Pipeline:
         self._pending[number] = ticket
         if self._lost is None:
             try:
-                self._connection.send_store(ticket.store, self.association._core_dimse_timeout, self._parent)
+                timeout = self.association._core_dimse_timeout
+                await self._waiting.send(self._connection, ticket.store, timeout, self._parent)
             except (TimeoutError, ConnectionAbortedError) as error:
                 self._lose(error)
             except OSError as error:
@@ -159,12 +162,12 @@ class Pipeline:
                 self._connection.abort()
                 raise
 
-    def take(self) -> Ticket:
+    async def collect(self) -> Ticket:
         """Waits for the next response; gives the ticket that it ends, with its result."""
         if self._lost is None:
             try:
                 timeout = self.association._core_dimse_timeout
-                message = self._connection.receive_any(list(self._pending), timeout, self._parent)
+                message = await self._waiting.response(self._connection, list(self._pending), timeout, self._parent)
                 status = message.status
                 error = ValueError(f"{self.association._name} answered without a status") if status is None else None
                 return self._finish(message.message_id, status, error)
@@ -191,32 +194,39 @@ class Pipeline:
         else:
             self._lost = ConnectionAbortedError(f"{association._name} ended: {ending}")
 
+    async def finish(self) -> None:
+        """Takes the responses that are still to come, so that they are never taken for others'."""
+        while self._pending:
+            await self.collect()
+        while self._prepared:
+            self._connection.forget(self._prepared.pop())
+
+
+class Pipeline(Transfer):
+    """The same where a thread waits, whoever else uses the association; takes the arguments of `Transfer`."""
+
+    def __init__(
+        self,
+        association: AssociationBase,
+        priority: int,
+        originator: tuple[str, int] | None = None,
+        parent: _core.Connection | None = None,
+        decompress: bool = False,
+    ) -> None:
+        super().__init__(association, priority, originator, parent, decompress)
+        self._waiting = BLOCKING
+
+    def send(self, ticket: Ticket) -> None:
+        """Sends what was prepared."""
+        run(self.post(ticket))
+
+    def take(self) -> Ticket:
+        """Waits for the next response; gives the ticket that it ends, with its result."""
+        return run(self.collect())
+
     def withdraw(self) -> None:
         """Nothing: what was sent is under way."""
 
-    def run(self, sources: Iterable[Dataset | str | Path | bytes]) -> Iterator[StoreResult]:
-        """Sends them all; a result for each, in order. What is taken of `sources` is never more than the window and one
-        ahead of the results.
-        """
-        tickets: deque[Ticket] = deque()
-        for source in sources:
-            ticket = self.prepare(Ticket(source))
-            while self.is_full or (len(tickets) >= self._window and tickets[0].result is None):
-                self.take()
-            self.send(ticket)
-            tickets.append(ticket)
-            while tickets and (result := tickets[0].result) is not None:
-                tickets.popleft()
-                yield result
-        while tickets:
-            while (result := tickets[0].result) is None:
-                self.take()
-            tickets.popleft()
-            yield result
-
     def close(self) -> None:
-        """Takes the responses that are still to come, so that they are never taken for others'."""
-        while self._pending:
-            self.take()
-        while self._prepared:
-            self._connection.forget(self._prepared.pop())
+        """Takes the responses that are still to come."""
+        run(self.finish())

@@ -7,14 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _config, _core
-from .association import Association, core_bits, core_timeout
+from .association import Association, AssociationBase, core_bits, core_timeout
 from .events import EventType, HandlerTable
 from .presentation import PresentationContext
 
 if TYPE_CHECKING:
     import ssl
 
-    from .ae import ApplicationEntity
+    from .ae import Entity
     from .storing import StoreTo
 
 #: How long `shutdown` waits for handlers that are still running, in seconds.
@@ -67,15 +67,14 @@ class AddressInformation(NamedTuple):
         return (self.address, self.port)
 
 
-class AssociationServer:
-    """What `AE.start_server` returns: listens and serves until `shutdown`.
+class ServerBase:
+    """What a running acceptor is in both faces: its settings, its associations, its handlers."""
 
-    Usable as a context manager that shuts down at its end.
-    """
+    _association_type: type[AssociationBase] = Association
 
     def __init__(
         self,
-        ae: ApplicationEntity,
+        ae: Entity,
         address: tuple[Any, ...],
         ae_title: str,
         contexts: Sequence[PresentationContext],
@@ -89,9 +88,8 @@ class AssociationServer:
         self.ssl_context = ssl_context
         self._handlers = handlers
         self._storing = storing
-        self._associations: dict[int, Association] = {}
+        self._associations: dict[int, AssociationBase] = {}
         self._lock = threading.Lock()
-        self._stopped = threading.Event()
         host, port, *rest = address
         self._core = _core.Server(host, port, self._settings(), self._perform)
         self.address_info = AddressInformation(*self._core.address, *rest)
@@ -144,11 +142,11 @@ class AssociationServer:
         """Called by the core, on a thread of its own, for whatever needs Python."""
         self._association(connection)._perform(kind, message)
 
-    def _association(self, connection: _core.Connection) -> Association:
+    def _association(self, connection: _core.Connection) -> AssociationBase:
         with self._lock:
             association = self._associations.get(connection.id)
             if association is None:
-                association = Association(self.ae, "acceptor", self._handlers.copy(), server=self)
+                association = self._association_type(self.ae, "acceptor", self._handlers.copy(), server=self)
                 association._storing = self._storing
                 association._attach(connection)
                 self._associations[connection.id] = association
@@ -162,7 +160,7 @@ class AssociationServer:
             del self._associations[number]
 
     @property
-    def active_associations(self) -> list[Association]:
+    def active_associations(self) -> list[Any]:
         """The associations that are not over, or whose handlers still run; oldest first."""
         active = [
             self._association(connection)
@@ -173,29 +171,9 @@ class AssociationServer:
             self._prune()
         return active
 
-    def serve_until_shutdown(self) -> None:
-        """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""
-        try:
-            self._stopped.wait()
-        finally:
-            self.shutdown()
-
-    def shutdown(self, grace: float = 0.0) -> None:
-        """Stops listening, and ends the associations: those that are not over after `grace` seconds are aborted.
-
-        May be called twice. The port can be bound again at once.
-        """
+    def _shutdown(self, grace: float) -> None:
         self._core.shutdown(float(grace), SHUTDOWN_LIMIT)
-        self._stopped.set()
         self.ae._servers_changed(self)
-
-    server_close = shutdown
-
-    def __enter__(self) -> AssociationServer:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
 
     def bind(self, event: EventType, handler: Callable[..., Any], args: list[Any] | None = None) -> None:
         """Binds a handler, for the associations there are and those to come."""
@@ -218,6 +196,40 @@ class AssociationServer:
     def get_handlers(self, event: EventType) -> Any:
         """[(handler, args)] of a notification event, (handler, args) of an intervention event."""
         return self._handlers.get_handlers(event)
+
+
+class AssociationServer(ServerBase):
+    """What `AE.start_server` returns: listens and serves until `shutdown`.
+
+    Usable as a context manager that shuts down at its end.
+    """
+
+    def __init__(self, *arguments: Any) -> None:
+        self._stopped = threading.Event()
+        super().__init__(*arguments)
+
+    def serve_until_shutdown(self) -> None:
+        """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""
+        try:
+            self._stopped.wait()
+        finally:
+            self.shutdown()
+
+    def shutdown(self, grace: float = 0.0) -> None:
+        """Stops listening, and ends the associations: those that are not over after `grace` seconds are aborted.
+
+        May be called twice. The port can be bound again at once.
+        """
+        self._shutdown(grace)
+        self._stopped.set()
+
+    server_close = shutdown
+
+    def __enter__(self) -> AssociationServer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
 
 
 #: pynetdicom's name of a server that does not block.

@@ -13,7 +13,7 @@ from .presentation import PresentationContext
 
 if TYPE_CHECKING:
     from . import _core
-    from .association import Association
+    from .association import AssociationBase
 
 
 class AssociatePrimitive(NamedTuple):
@@ -45,7 +45,7 @@ def negotiated_context_from(row: tuple[int, str, list[str], int, bool, bool]) ->
 class ServiceUser:
     """One side of an association: its AE title, address and negotiation items."""
 
-    def __init__(self, association: Association, mode: Literal["requestor", "acceptor"]) -> None:
+    def __init__(self, association: AssociationBase, mode: Literal["requestor", "acceptor"]) -> None:
         # An association that nobody uses any more ends at once, not at the next garbage collection.
         self._reference = weakref.ref(association)
         self.mode = mode
@@ -61,7 +61,7 @@ class ServiceUser:
         self._items_read: list[Any] | None = None
 
     @property
-    def _association(self) -> Association:
+    def _association(self) -> AssociationBase:
         association = self._reference()
         if association is None:
             raise RuntimeError("the association that this belongs to does not exist any more")

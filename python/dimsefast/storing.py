@@ -14,15 +14,15 @@ from pydicom.datadict import tag_for_keyword
 from . import _core
 
 if TYPE_CHECKING:
-    from .ae import ApplicationEntity
-    from .association import Association
+    from .ae import Entity
+    from .association import AssociationBase
     from .request import Request
 
 #: What a callable is told where it does not say what it wants: the unique keys of the four levels, and Modality.
 DEFAULT_ATTRIBUTES: Final = ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "Modality")
 
 #: Says where an object goes: see `StoreTo`.
-Decide = Callable[["Request", "Association", Mapping[str, str]], Any]
+Decide = Callable[["Request", "AssociationBase", Mapping[str, str]], Any]
 
 
 class Discard:
@@ -125,7 +125,7 @@ class StoreTo:
             _PREPARED.add(self.folder)
         _core.remove_leftovers(self.folder)
 
-    def plan(self, ae: ApplicationEntity) -> _core.StorePlan:
+    def plan(self, ae: Entity) -> _core.StorePlan:
         """The same for the core, which writes files in the name of the AE."""
         if self.decide is not None:
             return _core.StorePlan.ask(self._keywords)
@@ -133,7 +133,7 @@ class StoreTo:
             return _core.StorePlan.discard(self._keywords)
         return self._into(ae, self.folder, self._layout)
 
-    def plan_for(self, ae: ApplicationEntity, answer: Any) -> _core.StorePlan:
+    def plan_for(self, ae: Entity, answer: Any) -> _core.StorePlan:
         """What the callable has answered, for the core: a folder, a file, `DISCARD`, another `StoreTo` or None.
 
         Raises TypeError for anything else.
@@ -157,7 +157,7 @@ class StoreTo:
         _make(path)
         return self._into(ae, path, self._layout)
 
-    def _into(self, ae: ApplicationEntity, folder: Path, layout: _core.Layout) -> _core.StorePlan:
+    def _into(self, ae: Entity, folder: Path, layout: _core.Layout) -> _core.StorePlan:
         keywords = [] if self.decide is not None else self._keywords
         version = ae.implementation_version_name or ""
         return _core.StorePlan.folder(

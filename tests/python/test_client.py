@@ -14,10 +14,8 @@ from typing import Any
 import pytest
 from conftest import wait_until
 from dimsefast import (
-    AE,
     AssociationAborted,
     AssociationRejected,
-    Client,
     Peer,
     PeerUnreachable,
     Progress,
@@ -33,6 +31,7 @@ from dimsefast import (
 from dimsefast.client.retrieving import get_contexts, retrieve_keys
 from dimsefast.client.sources import Source, scan
 from dimsefast.client.storing import in_associations
+from faces import AE, Client, face  # noqa: F401
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 

@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from conftest import wait_until
 from dimsefast import (
-    AE,
     AssociationAborted,
     AssociationRejected,
     AssociationTimeout,
@@ -27,6 +26,7 @@ from dimsefast import (
 )
 from dimsefast.pdu_primitives import SOPClassExtendedNegotiation, UserIdentityNegotiation
 from dimsefast.sop_class import CTImageStorage, Verification
+from faces import AE, face  # noqa: F401
 from test_services import CT, FIND, GET, connect, provider, query
 
 ECHO = [build_context(Verification)]
@@ -330,6 +330,7 @@ def test_abort_from_another_thread_ends_a_waiting_call() -> None:
         go_on.set()
 
 
+@pytest.mark.blocking
 @pytest.mark.parametrize("how", ["abort", "release"])
 def test_a_handler_may_end_its_own_association(how: str) -> None:
     def on_echo(event: Any) -> int:

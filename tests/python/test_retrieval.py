@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, StoreResult, build_context, build_role, evt
+from dimsefast import StoreResult, build_context, build_role, evt
 from dimsefast.sop_class import CTImageStorage
+from faces import AE, face  # noqa: F401
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
 from test_sending import ct, number_of

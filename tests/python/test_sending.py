@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dimsefast import AE, DISCARD, StoreResult, build_context, build_role, evt
+from dimsefast import DISCARD, StoreResult, build_context, build_role, evt
 from dimsefast.sending import Pipeline, Ticket
 from dimsefast.sop_class import CTImageStorage, MRImageStorage, Verification
+from faces import AE, face  # noqa: F401
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from scripted import Peer, acceptor
@@ -216,6 +217,7 @@ def test_a_file_that_shrinks_while_it_is_sent(tmp_path: Path) -> None:
         assert assoc.is_aborted
 
 
+@pytest.mark.blocking
 def test_store_over_the_association_whose_handler_runs_is_an_error_at_once() -> None:
     caught: list[str] = []
 
@@ -239,6 +241,7 @@ def test_store_over_the_association_whose_handler_runs_is_an_error_at_once() -> 
     assert len(caught) == 2 and all("handler" in words for words in caught)
 
 
+@pytest.mark.blocking
 def test_a_request_from_within_the_items_or_the_progress_is_an_error_and_no_hang() -> None:
     caught: list[str] = []
     with provider((evt.EVT_C_STORE, lambda event: 0)) as server:

@@ -10,7 +10,7 @@ from typing import Any
 import dimsefast
 import pytest
 from conftest import wait_until
-from dimsefast import AE, _config, build_context, build_role, evt
+from dimsefast import _config, build_context, build_role, evt
 from dimsefast.sop_class import (
     CTImageStorage,
     MRImageStorage,
@@ -26,6 +26,7 @@ from dimsefast.sop_class import (
 from dimsefast.sop_class import (
     PatientRootQueryRetrieveInformationModelMove as MOVE,
 )
+from faces import AE, face  # noqa: F401
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.filebase import DicomBytesIO
@@ -481,6 +482,7 @@ def test_get_without_the_role_fails_every_sub_operation() -> None:
     assert identifier.FailedSOPInstanceUIDList == dcmread(CT).SOPInstanceUID
 
 
+@pytest.mark.blocking
 def test_a_request_on_the_association_whose_handler_runs_is_an_error_at_once() -> None:
     caught: list[Exception] = []
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from .. import sop_class
-from ..ae import AE
-from ..association import Association
+from ..ae import Entity
+from ..association import AssociationBase
 from ..errors import AssociationAborted, AssociationTimeout, ServiceNotSupported
 from ..presentation import build_context
 from .peer import Peer
@@ -70,41 +70,42 @@ def _model(root: str, operation: str) -> str:
 class Links:
     """The associations with one peer."""
 
-    def __init__(self, ae: AE, peer: Peer) -> None:
+    def __init__(self, ae: Entity, peer: Peer, make: Callable[..., AssociationBase]) -> None:
         self.ae = ae
+        self._make = make
         self.peer = peer
-        self._idle: list[Association] = []
-        self._borrowed: set[Association] = set()
+        self._idle: list[AssociationBase] = []
+        self._borrowed: set[AssociationBase] = set()
         self._lock = threading.Lock()
         self._closed = False
 
-    def open(self, contexts: Sequence[Any], **options: Any) -> Association:
+    async def open(self, contexts: Sequence[Any], **options: Any) -> AssociationBase:
         """A new association that is the caller's own, until `give_back` or its end."""
         if self._closed:
             raise RuntimeError(f"the client of {self.peer} is closed")
-        association = self.ae.connect(
-            self.peer.host, self.peer.port, ae_title=self.peer.ae_title, contexts=list(contexts), **options
+        association = await self.ae._connect(
+            self._make, self.peer.host, self.peer.port, ae_title=self.peer.ae_title, contexts=list(contexts), **options
         )
         with self._lock:
             closed = self._closed
             self._borrowed.add(association)
         if closed:
-            association.abort()
+            association._abort()
         return association
 
-    def done_with(self, association: Association) -> None:
+    async def done_with(self, association: AssociationBase) -> None:
         """Releases an association."""
         with self._lock:
             self._borrowed.discard(association)
-        association.release()
+        await association._release()
 
-    @contextlib.contextmanager
-    def borrow(self, candidates: Sequence[str]) -> Iterator[tuple[Association, str]]:
+    @contextlib.asynccontextmanager
+    async def borrow(self, candidates: Sequence[str]) -> AsyncIterator[tuple[AssociationBase, str]]:
         """An association on which the peer took one of the SOP classes, and that SOP class.
 
         Raises ServiceNotSupported where it takes none of them, else as `AE.connect`.
         """
-        association, model = self._take(candidates)
+        association, model = await self._take(candidates)
         try:
             yield association, model
         except RuntimeError as error:
@@ -113,39 +114,39 @@ class Links:
                 raise
             raise self.lost(association, False) from error
         finally:
-            self._give_back(association)
+            await self._give_back(association)
 
-    def forget_idle(self) -> None:
+    async def forget_idle(self) -> None:
         """One was lost: those that were open as long are probably lost, too."""
         with self._lock:
             idle, self._idle = self._idle, []
         for association in idle:
-            association.release()
+            await association._release()
 
-    def _take(self, candidates: Sequence[str]) -> tuple[Association, str]:
+    async def _take(self, candidates: Sequence[str]) -> tuple[AssociationBase, str]:
         while (association := self._take_idle(candidates)) is not None:
             model = accepted(association, candidates)
             if association.is_established and model is not None:
                 return association, model
-            self.done_with(association)
+            await self.done_with(association)
         proposed = _VERIFICATION if candidates[0] == _VERIFICATION else None
         uids = [proposed] if proposed else [*(_QUERY if candidates[0] in _QUERY else ()), *candidates]
-        association = self._open_for(list(dict.fromkeys(uids)), candidates)
+        association = await self._open_for(list(dict.fromkeys(uids)), candidates)
         model = accepted(association, candidates)
         if model is None:
-            self._give_back(association)
+            await self._give_back(association)
             raise ServiceNotSupported(str(self.peer), _not_supported(candidates))
         return association, model
 
-    def _open_for(self, uids: list[str], candidates: Sequence[str]) -> Association:
+    async def _open_for(self, uids: list[str], candidates: Sequence[str]) -> AssociationBase:
         try:
-            return self.open([build_context(uid) for uid in uids])
+            return await self.open([build_context(uid) for uid in uids])
         except AssociationAborted as error:
             if "accepted none" in str(error):
                 raise ServiceNotSupported(str(self.peer), _not_supported(candidates)) from None
             raise
 
-    def _take_idle(self, candidates: Sequence[str]) -> Association | None:
+    def _take_idle(self, candidates: Sequence[str]) -> AssociationBase | None:
         with self._lock:
             for at, association in enumerate(self._idle):
                 if not association.is_established or accepted(association, candidates) is not None:
@@ -153,33 +154,33 @@ class Links:
                     return self._idle.pop(at)
         return None
 
-    def _give_back(self, association: Association) -> None:
+    async def _give_back(self, association: AssociationBase) -> None:
         with self._lock:
             self._borrowed.discard(association)
             if association.is_established and not self._closed and len(self._idle) < _KEPT:
                 self._idle.append(association)
                 return
-        association.release()
+        await association._release()
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Releases what is idle, aborts what is not."""
         with self._lock:
             self._closed = True
             idle, borrowed = self._idle, list(self._borrowed)
             self._idle = []
         for association in borrowed:
-            association.abort()
+            association._abort()
         for association in idle:
-            association.release()
+            await association._release()
 
-    def lost(self, association: Association, timed_out: bool) -> AssociationAborted | AssociationTimeout:
+    def lost(self, association: AssociationBase, timed_out: bool) -> AssociationAborted | AssociationTimeout:
         """The error for an association that ended in the middle of a request."""
         if timed_out:
             return AssociationTimeout(str(self.peer), f"no answer within {association.dimse_timeout:g} s")
         return AssociationAborted(str(self.peer), 0, 0, association._ending() or "the connection was lost")
 
 
-def accepted(association: Association, candidates: Sequence[str]) -> str | None:
+def accepted(association: AssociationBase, candidates: Sequence[str]) -> str | None:
     """The first of the SOP classes that the peer accepted."""
     for candidate in candidates:
         with contextlib.suppress(ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -76,7 +76,7 @@ def retrieve_keys(identifier: Dataset, root: str) -> Dataset:
     return keys
 
 
-def instances(find: Any, identifier: Dataset) -> Iterator[Instance]:
+async def instances(find: Callable[[Dataset], AsyncIterator[Dataset]], identifier: Dataset) -> AsyncIterator[Instance]:
     """The objects that match, found level by level as hierarchical queries must."""
     level = str(identifier.QueryRetrieveLevel)
     keys = {UNIQUE[at]: identifier.get(UNIQUE[at]) for at in LEVELS}
@@ -84,13 +84,13 @@ def instances(find: Any, identifier: Dataset) -> Iterator[Instance]:
         wanted = {k: v for k, v in retrieve_keys(identifier, "PatientRoot").items() if k != 0x00080052}
         studies = query.study(["StudyInstanceUID"])
         studies.update(wanted)
-        uids = [str(found.StudyInstanceUID) for found in find(studies)]
+        uids = [str(found.StudyInstanceUID) async for found in find(studies)]
     else:
         uids = _uids(keys["StudyInstanceUID"])
     for study in uids:
         if level in ("PATIENT", "STUDY"):
             rows = find(query.series(["SeriesInstanceUID"], study_instance_uid=study))
-            series = [str(found.SeriesInstanceUID) for found in rows]
+            series = [str(found.SeriesInstanceUID) async for found in rows]
         else:
             series = _uids(keys["SeriesInstanceUID"])
         for one in series:
@@ -100,7 +100,7 @@ def instances(find: Any, identifier: Dataset) -> Iterator[Instance]:
                 series_instance_uid=one,
                 **({"sop_instance_uid": _uids(keys["SOPInstanceUID"])} if level == "IMAGE" else {}),
             )
-            for found in find(asked):
+            async for found in find(asked):
                 yield Instance(study, one, str(found.get("SOPInstanceUID") or ""), str(found.get("SOPClassUID") or ""))
 
 

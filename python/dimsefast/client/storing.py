@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 from pydicom import dcmread
@@ -11,10 +11,12 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from ..ae import MOST_REQUESTED_CONTEXTS
-from ..association import Association
+from ..association import AssociationBase
 from ..errors import AssociationAborted, AssociationError, DimsefastError, status_words
 from ..objects import CONVERTIBLE, EXPLICIT_LITTLE, IMPLICIT_LITTLE, StoreObject, fitting_context
+from ..operation import AsyncIteration
 from ..presentation import PresentationContext, build_context
+from ..requests import store_many
 from ..sending import StoreResult
 from .links import Links
 from .reports import Failure, Progress, ProgressHandler, StoreReport
@@ -22,6 +24,8 @@ from .sources import BROKEN, Found, Source
 
 Pair = tuple[str, str]
 
+#: Priority (0000,0700), as `Association.store` has it by default.
+_LOW_PRIORITY = 2
 #: After as many objects that end their associations the others are not tried.
 _HOPELESS = 3
 
@@ -44,28 +48,28 @@ class Storing:
         #: Objects that failed one after the other because their associations were lost.
         self._lost_in_a_row = 0
 
-    def run(self, decompress: bool) -> None:
+    async def run(self, decompress: bool) -> None:
         """Stores all sources; what became of them is in the report."""
         self._tell()
         for sources in in_associations(self._found.sources):
-            left = self._store(sources, _contexts(sources), decompress, False)
+            left = await self._store(sources, _contexts(sources), decompress, False)
             # Refused as they are: perhaps the peer takes them in another transfer syntax without compression.
             again = [source for source, _ in left if source.transfer_syntax in CONVERTIBLE or decompress]
             for source, reason in left:
                 if source not in again:
                     self._fail(source, reason)
             if again:
-                for source, reason in self._store(again, _plain_contexts(again), decompress, True):
+                for source, reason in await self._store(again, _plain_contexts(again), decompress, True):
                     self._fail(source, reason)
 
-    def _store(
+    async def _store(
         self, sources: list[Source], contexts: list[PresentationContext], decompress: bool, converted: bool
     ) -> list[tuple[Source, str]]:
         """Stores over associations for these contexts; gives those that no accepted context fits, and why."""
         waiting, refused = deque(sources), list[tuple[Source, str]]()
         while waiting:
             try:
-                association = self._links.open(contexts)
+                association = await self._links.open(contexts)
             except AssociationAborted as error:
                 if "accepted none" not in str(error):
                     return self._give_up(waiting, refused, error)
@@ -73,12 +77,12 @@ class Storing:
             except (AssociationError, OSError) as error:
                 return self._give_up(waiting, refused, error)
             try:
-                self._send(association, waiting, refused, decompress)
+                await self._send(association, waiting, refused, decompress)
             except BaseException:
-                association.abort()
+                association._abort()
                 raise
             finally:
-                self._links.done_with(association)
+                await self._links.done_with(association)
             if self._lost_in_a_row >= _HOPELESS:
                 for source in waiting:
                     self._fail(source, "not tried: the peer ends each association")
@@ -94,9 +98,9 @@ class Storing:
             self._fail(source, str(error))
         return refused
 
-    def _send(
+    async def _send(
         self,
-        association: Association,
+        association: AssociationBase,
         waiting: deque[Source],
         refused: list[tuple[Source, str]],
         decompress: bool,
@@ -106,7 +110,7 @@ class Storing:
         unanswered: list[Source] = []
         failed = False
 
-        def feed() -> Iterator[Dataset | Path | bytes]:
+        async def feed() -> AsyncIterator[Dataset | Path | bytes]:
             while waiting and association.is_established:
                 source = waiting.popleft()
                 try:
@@ -118,14 +122,14 @@ class Storing:
                     refused.append((source, _refusal(source)))
                     continue
                 try:
-                    loaded = source.load()
+                    loaded = await association._waiting.apart(source.load)
                 except BROKEN as error:
                     self._fail(source, str(error) or type(error).__name__)
                     continue
                 under_way.append((source, loaded))
                 yield loaded
 
-        for result in association.store(feed(), decompress=decompress):
+        async for result in AsyncIteration(store_many(association, feed(), None, _LOW_PRIORITY, decompress)):
             source, loaded = under_way.popleft()
             self._found.forget(loaded)
             if isinstance(result.error, (ConnectionAbortedError, TimeoutError)):

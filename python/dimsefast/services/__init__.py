@@ -13,7 +13,7 @@ from .negotiating import negotiate
 
 if TYPE_CHECKING:
     from .._core import Message
-    from ..association import Association
+    from ..association import AssociationBase
 
 __all__ = ["negotiate", "perform"]
 
@@ -35,7 +35,7 @@ _PERFORMERS = {
 }
 
 
-def perform(association: Association, message: Message) -> None:
+def perform(association: AssociationBase, message: Message) -> None:
     """Performs one request and sends its responses.
 
     The association may end at any point; then nobody waits for them.
@@ -62,7 +62,7 @@ def perform(association: Association, message: Message) -> None:
         request.finish()
 
 
-def _knows(association: Association, request: Request, command_field: int) -> bool:
+def _knows(association: AssociationBase, request: Request, command_field: int) -> bool:
     """Whether the service of the context's SOP class has this kind of request."""
     service = uid_to_service_class(request.context.abstract_syntax)
     kinds = _REQUESTS.get(service.__name__)

@@ -16,7 +16,7 @@ from ..sending import Pipeline, StoreResult, Ticket
 from ..status import code_to_category
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import Association, AssociationBase
     from ..request import Request
 
 #: PS3.8 9.3.2.2: presentation context IDs are odd, 1 to 255.
@@ -66,7 +66,7 @@ class Destination:
 
     def __init__(
         self,
-        association: Association,
+        association: AssociationBase,
         request: Request,
         address: tuple[str, int],
         associate: dict[str, Any],
@@ -83,6 +83,7 @@ class Destination:
         self._pairs: list[tuple[str, str]] = []
         self._refused: set[tuple[str, str]] = set()
         self._pipeline: Pipeline | None = None
+        self._association: Association | None = None
         self._finished: deque[Ticket] = deque()
         self._again: deque[Ticket] = deque()
         #: What was proposed when it accepted nothing of that: no need to ask again.
@@ -116,8 +117,8 @@ class Destination:
         if ticket.result is None and (ticket.pipeline is not self._pipeline or not self._is_open):
             # The association that it was prepared for has ended since.
             self.prepare(ticket)
-        if ticket.result is None and ticket.pipeline is not None:
-            ticket.pipeline.send(ticket)
+        if ticket.result is None and self._pipeline is not None:
+            self._pipeline.send(ticket)
 
     def take(self) -> Ticket:
         """Waits for the next object to be over; gives its ticket, with its result."""
@@ -134,13 +135,13 @@ class Destination:
     def close(self, abort: bool) -> None:
         """Releases the association, or aborts it."""
         pipeline, self._pipeline = self._pipeline, None
-        if pipeline is None:
+        if pipeline is None or self._association is None:
             return
         if abort:
-            pipeline.association.abort()
+            self._association.abort()
         else:
             pipeline.close()
-            pipeline.association.release()
+            self._association.release()
 
     @property
     def _is_open(self) -> bool:
@@ -222,7 +223,7 @@ class Destination:
         contexts = [*self._given, *wanted][-MOST_CONTEXTS:]
         host, port = self._address
         try:
-            association = self._parent.ae.associate(host, port, contexts=contexts, **self._associate)
+            association = self._parent.ae._associate_here(host, port, contexts=contexts, **self._associate)
         except (TypeError, ValueError, RuntimeError) as error:
             # What the handler yielded beside the address.
             raise Unreachable(str(error)) from error
@@ -232,7 +233,7 @@ class Destination:
         if not association.is_established:
             words = association._ending()
             raise ConnectionError(words) if self._reached else Unreachable(words)
-        self._reached = True
+        self._reached, self._association = True, association
         decompress = self._options.decompress
         self._pipeline = Pipeline(association, self._priority, self._originator, self._parent._connection, decompress)
         return self._pipeline

@@ -9,13 +9,13 @@ from ..events import Event, EventType
 from .statuses import report_failure
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
 
 #: PS3.8 9.3.4: rejected permanent, by the user, no reason given: what a refused user identity gets.
 _REFUSED = (0x01, 0x01, 0x01)
 
 
-def negotiate(association: Association) -> None:
+def negotiate(association: AssociationBase) -> None:
     """Asks the handlers of negotiation, then accepts or rejects."""
     connection = association._connection
     assert connection is not None
@@ -57,7 +57,7 @@ def negotiate(association: Association) -> None:
     connection.accept(window, information, identity_response)
 
 
-def _ask(association: Association, kind: EventType, attributes: dict[str, Any]) -> tuple[bool, Any]:
+def _ask(association: AssociationBase, kind: EventType, attributes: dict[str, Any]) -> tuple[bool, Any]:
     """Whether a handler answered, and what."""
     bound = association._handlers.intervention(kind)
     if bound is None:

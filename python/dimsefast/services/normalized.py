@@ -16,7 +16,7 @@ from ..status import STATUS_SUCCESS, STATUS_WARNING, code_to_category
 from .statuses import Element, comment, report_failure, wire_status
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
     from ..request import Request
 
 LOGGER = logging.getLogger("dimsefast.services")
@@ -47,7 +47,7 @@ class _Answer(NamedTuple):
     dataset: bytes | None = None
 
 
-def perform(association: Association, request: Request) -> None:
+def perform(association: AssociationBase, request: Request) -> None:
     """Asks the handler of the request's event, and sends what it returned."""
     connection = association._connection
     assert connection is not None
@@ -83,7 +83,7 @@ def _malformed(service: Service, request: Request) -> _Answer | None:
     return None
 
 
-def _answer(association: Association, service: Service, request: Request, returned: Any) -> _Answer:
+def _answer(association: AssociationBase, service: Service, request: Request, returned: Any) -> _Answer:
     """What a handler returned, as it goes out."""
     given, dataset = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, None)
     status, extra = wire_status(given)

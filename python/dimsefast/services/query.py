@@ -13,7 +13,7 @@ from ..events import Event
 from .statuses import Element, report_failure, wire_status
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
     from ..request import Request
 
 PENDING = (0xFF00, 0xFF01)
@@ -22,7 +22,7 @@ SUCCESS, CANCELLED = 0x0000, 0xFE00
 FAILED, NOT_ENCODABLE = 0xC311, 0xC312
 
 
-def find(association: Association, request: Request) -> None:
+def find(association: AssociationBase, request: Request) -> None:
     """Sends each match as its own Pending response as soon as the handler yields it, then one final response."""
     connection = association._connection
     assert connection is not None
@@ -67,7 +67,7 @@ def find(association: Association, request: Request) -> None:
             close()
 
 
-def _matches(association: Association, request: Request) -> Iterator[Any]:
+def _matches(association: AssociationBase, request: Request) -> Iterator[Any]:
     bound = association._handlers.intervention(evt.EVT_C_FIND)
     if bound is None:
         raise NotImplementedError("no handler is bound to EVT_C_FIND")

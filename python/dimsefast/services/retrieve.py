@@ -26,7 +26,7 @@ from .suboperations import (
 )
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
     from ..request import Request
 
 LOGGER = logging.getLogger("dimsefast.services")
@@ -86,7 +86,7 @@ class _Finished(Exception):
         self.extra = extra or []
 
 
-def get(association: Association, request: Request) -> None:
+def get(association: AssociationBase, request: Request) -> None:
     """C-GET: the objects go over the same association."""
 
     def operate(items: Iterator[Any]) -> None:
@@ -104,7 +104,7 @@ def get(association: Association, request: Request) -> None:
     _operate(association, request, evt.EVT_C_GET, GET_FAILED, GET_BAD_COUNT, operate)
 
 
-def move(association: Association, request: Request) -> None:
+def move(association: AssociationBase, request: Request) -> None:
     """C-MOVE: the objects go over an association with the destination, or several."""
 
     def operate(items: Iterator[Any]) -> None:
@@ -137,7 +137,7 @@ def move(association: Association, request: Request) -> None:
 
 
 def _operate(
-    association: Association,
+    association: AssociationBase,
     request: Request,
     kind: EventType,
     failed: int,
@@ -168,7 +168,7 @@ def _operate(
             close()
 
 
-def _next(items: Iterator[Any], kind: EventType, association: Association, status: int) -> Any:
+def _next(items: Iterator[Any], kind: EventType, association: AssociationBase, status: int) -> Any:
     try:
         return next(items)
     except StopIteration:
@@ -210,7 +210,7 @@ class _Retrieval:
 
     def __init__(
         self,
-        association: Association,
+        association: AssociationBase,
         request: Request,
         items: Iterator[Any],
         announced: int,

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from ..request import COMMAND_ELEMENTS, encode_value
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
 
 LOGGER = logging.getLogger("dimsefast.services")
 
@@ -46,6 +46,6 @@ def comment(text: str) -> list[Element]:
     return [(COMMAND_ELEMENTS["ErrorComment"][0], text.encode("ascii", "replace")[:64])]
 
 
-def report_failure(association: Association, event: str) -> None:
+def report_failure(association: AssociationBase, event: str) -> None:
     """Logs what a handler raised, with the traceback that its author needs."""
     LOGGER.exception("%s: the handler of %s raised", association._name, event)

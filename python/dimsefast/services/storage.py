@@ -10,7 +10,7 @@ from ..events import Event
 from .statuses import Element, report_failure, wire_status
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
     from ..request import Request
 
 LOGGER = logging.getLogger("dimsefast.services")
@@ -21,7 +21,7 @@ NOT_WRITTEN = 0xA700
 FAILED = 0xC211
 
 
-def store(association: Association, request: Request) -> None:
+def store(association: AssociationBase, request: Request) -> None:
     """Hands a received object to the handler of EVT_C_STORE and sends its status.
 
     Before the object is whole: says where it goes, or writes the next piece of it.
@@ -55,7 +55,7 @@ def store(association: Association, request: Request) -> None:
         connection.respond(request.message, code, None, extra, association._core_dimse_timeout)
 
 
-def decide(association: Association, connection: _core.Connection, request: Request) -> None:
+def decide(association: AssociationBase, connection: _core.Connection, request: Request) -> None:
     """Asks the callable of `store_to` where the object goes."""
     storing = association._storing
     assert storing is not None and storing.decide is not None
@@ -77,7 +77,7 @@ def decide(association: Association, connection: _core.Connection, request: Requ
     connection.proceed(plan, status, writer)
 
 
-def write(association: Association, connection: _core.Connection, request: Request) -> None:
+def write(association: AssociationBase, connection: _core.Connection, request: Request) -> None:
     """Gives a piece of the dataset to what the callable of `store_to` returned."""
     given = request.message.piece()
     assert given is not None

@@ -14,7 +14,7 @@ from ..status import code_to_category
 from .statuses import Element
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
     from ..request import Request
 
 PENDING, SUCCESS, WARNING, ALL_FAILED, CANCELLED = 0xFF00, 0x0000, 0xB000, 0xA702, 0xFE00
@@ -73,7 +73,7 @@ class SubOperations:
         return [(COMMAND_ELEMENTS[keyword][0], min(count, _TOP)) for keyword, count in counts.items()]
 
 
-def respond_pending(association: Association, request: Request, operations: SubOperations) -> None:
+def respond_pending(association: AssociationBase, request: Request, operations: SubOperations) -> None:
     """The Pending response after a sub-operation: all four counters, no dataset."""
     connection = association._connection
     assert connection is not None
@@ -81,7 +81,7 @@ def respond_pending(association: Association, request: Request, operations: SubO
 
 
 def respond_finally(
-    association: Association,
+    association: AssociationBase,
     request: Request,
     operations: SubOperations,
     status: int,

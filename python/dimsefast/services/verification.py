@@ -9,11 +9,11 @@ from ..events import Event
 from .statuses import NO_STATUS_ELEMENT, NOT_A_STATUS, Element, report_failure, wire_status
 
 if TYPE_CHECKING:
-    from ..association import Association
+    from ..association import AssociationBase
     from ..request import Request
 
 
-def echo(association: Association, request: Request) -> None:
+def echo(association: AssociationBase, request: Request) -> None:
     """Answers C-ECHO. The core does it by itself unless a handler is bound; whatever that does, the peer gets an
     answer.
     """

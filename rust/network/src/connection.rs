@@ -25,6 +25,7 @@ use crate::admission::Admission;
 use crate::jobs::{Job, JobKind, Jobs, Notice};
 use crate::listen::Server;
 use crate::message::Message;
+use crate::observe::Observation;
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
 use crate::transport::Transport;
@@ -140,6 +141,8 @@ pub(crate) struct Core {
     pub(crate) hopes: u8,
     /// How much of the protocol's output has left.
     pub(crate) written: usize,
+    /// How many bytes have left in all.
+    pub(crate) total_written: u64,
     /// When something left last.
     pub(crate) last_write: Duration,
     pub(crate) incoming: Option<Incoming>,
@@ -156,6 +159,8 @@ pub(crate) struct Core {
     pub(crate) driving: Option<Arc<Waker>>,
     /// How many threads wait for [`Connection::changed`]: telling them is a system call, whether they are there or not.
     pub(crate) waiting: usize,
+    /// What others wait for who are not threads.
+    pub(crate) observations: Vec<Observation>,
     pub(crate) established: bool,
     pub(crate) end: Option<End>,
     /// Set once, before any dataset of a C-STORE comes in.
@@ -257,10 +262,12 @@ impl Connection {
         result
     }
 
-    /// Gives up the lock, and tells the threads that wait for a change.
-    pub(crate) fn tell(&self, core: MutexGuard<'_, Core>) {
+    /// Gives up the lock, and tells those who wait for a change.
+    pub(crate) fn tell(&self, mut core: MutexGuard<'_, Core>) {
         let anybody = core.waiting > 0;
+        let fulfilled = core.fulfilled();
         drop(core);
+        fulfilled.iter().for_each(Observation::tell);
         if anybody {
             self.changed.notify_all();
         }
@@ -417,6 +424,7 @@ impl Core {
             last_length: 0,
             hopes: 0,
             written: 0,
+            total_written: 0,
             last_write: Duration::ZERO,
             incoming: None,
             responses: VecDeque::new(),
@@ -427,6 +435,7 @@ impl Core {
             sending: false,
             driving: None,
             waiting: 0,
+            observations: Vec::new(),
             established: false,
             end: None,
             store,

@@ -308,6 +308,7 @@ impl Core {
             match transport.write(&output[self.written..]) {
                 Ok(length) => {
                     self.written += length;
+                    self.total_written += length as u64;
                     self.last_write = now;
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,

@@ -7,31 +7,38 @@
 
 mod admission;
 mod connect;
+mod connecting;
 mod connection;
 mod drive;
 mod jobs;
 mod listen;
 pub mod log;
 mod message;
+mod observe;
 mod operation;
 pub mod part10;
+mod post;
 pub mod process;
 mod read;
 mod send;
 mod sink;
 mod source;
+mod task;
 pub mod transport;
 mod wake;
 mod watch;
 
 pub use admission::{AcceptorConfig, NegotiationReply};
 pub use connect::{Request, connect};
+pub use connecting::Connecting;
 pub use connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Connection, End, Negotiation, Output, Service};
 pub use dimsefast_protocol as protocol;
 pub use jobs::{Job, JobKind, Notice};
 pub use listen::Server;
 pub use message::{Message, Payload};
+pub use observe::{Observer, Wakeup, Want};
 pub use operation::{Patience, Reply, WaitError};
+pub use post::{Payloads, Post};
 pub use send::Outgoing;
 pub use sink::{
     Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Header, Layout, LayoutError, Received, StorePlan, Turn,

@@ -14,9 +14,9 @@ use tokio::sync::Notify;
 
 use crate::admission::{AcceptorConfig, Admission, Seats};
 use crate::connection::{Connection, Core, Driver, Service};
-use crate::drive::Drove;
 use crate::log::{self, Level};
 use crate::process;
+use crate::task;
 use crate::transport::RuntimeTcp;
 
 /// Connections without an A-ASSOCIATE-RQ that are kept at the same time: in all, and from one address.
@@ -228,7 +228,7 @@ async fn accept(server: &Arc<Server>, listener: &TcpListener) {
         match accepted {
             Ok((stream, address)) => {
                 if let Some((connection, stream)) = admit(server, stream, address) {
-                    tokio::spawn(run(connection, stream));
+                    tokio::spawn(task::run(connection, stream));
                 }
             }
             // Out of descriptors or memory, or the peer has gone already: the first needs time, the second nothing.
@@ -267,49 +267,4 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) -> Option<(A
         connection.give_up();
     }
     Some((connection, stream))
-}
-
-/// Drives a connection until its transport is closed.
-async fn run(connection: Arc<Connection>, stream: Arc<TcpStream>) {
-    let Driver::Runtime { notify } = &connection.driver else { return };
-    let timer = tokio::time::sleep(Duration::ZERO);
-    tokio::pin!(timer);
-    let mut scheduled: Option<tokio::time::Instant> = None;
-    loop {
-        let (drove, read, write, deadline, jobs, closed) = {
-            let mut core = connection.lock();
-            let drove = core.drive(connection.now(), true);
-            // While a request is being performed no idle time runs: look again when it could be over at the earliest.
-            let deadline = core
-                .association
-                .poll_timeout()
-                .or_else(|| core.network_timeout.map(|timeout| connection.now() + timeout));
-            let jobs = core.start_jobs();
-            let (read, write, closed) = (core.wants_input(), core.has_output(), core.transport.is_none());
-            connection.tell(core);
-            (drove, read, write, deadline, jobs, closed)
-        };
-        connection.submit(jobs);
-        if closed {
-            break;
-        }
-        if drove == Drove::Yielded {
-            tokio::task::yield_now().await;
-            continue;
-        }
-        let deadline = deadline.map(|deadline| tokio::time::Instant::from_std(connection.epoch + deadline));
-        if let Some(deadline) = deadline
-            && scheduled.is_none_or(|scheduled| deadline < scheduled)
-        {
-            timer.as_mut().reset(deadline);
-            scheduled = Some(deadline);
-        }
-        tokio::select! {
-            _ = stream.readable(), if read => {}
-            _ = stream.writable(), if write => {}
-            () = notify.notified() => {}
-            () = &mut timer, if scheduled.is_some() => scheduled = None,
-        }
-    }
-    connection.leave_server();
 }

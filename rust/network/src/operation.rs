@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use crate::connection::{Connection, Core, Driver};
 use crate::message::Message;
+use crate::observe::{Observer, Want};
 use crate::wake::{self, Waker, Woken};
 
 /// How often a wait asks whether it was interrupted.
@@ -240,8 +241,7 @@ impl Connection {
     /// [`WaitError`].
     pub fn receive(self: &Arc<Self>, patience: &mut Patience<'_>, id: u16, requests: bool) -> Result<Reply, WaitError> {
         self.wait(patience, |core| {
-            let at = core.responses.iter().position(|r| r.command.message_id_responded_to() == Some(id));
-            if let Some(response) = at.and_then(|at| core.responses.remove(at)) {
+            if let Some(response) = core.take_response(&[id]) {
                 return Some(Ok(Reply::Response(response)));
             }
             if requests && let Some(request) = core.jobs.start_request() {
@@ -257,9 +257,7 @@ impl Connection {
     /// [`WaitError`].
     pub fn receive_any(self: &Arc<Self>, patience: &mut Patience<'_>, ids: &[u16]) -> Result<Message, WaitError> {
         self.wait(patience, |core| {
-            let is_wanted = |r: &Message| r.command.message_id_responded_to().is_some_and(|id| ids.contains(&id));
-            let at = core.responses.iter().position(is_wanted);
-            if let Some(response) = at.and_then(|at| core.responses.remove(at)) {
+            if let Some(response) = core.take_response(ids) {
                 return Some(Ok(response));
             }
             core.end.is_some().then_some(Err(WaitError::Ended))
@@ -272,17 +270,76 @@ impl Connection {
     /// [`WaitError`].
     pub fn receive_all(self: &Arc<Self>, patience: &mut Patience<'_>, id: u16) -> Result<VecDeque<Message>, WaitError> {
         self.wait(patience, |core| {
-            if !core.responses.is_empty() {
-                let all = std::mem::take(&mut core.responses);
-                let (taken, others): (VecDeque<_>, VecDeque<_>) =
-                    all.into_iter().partition(|response| response.command.message_id_responded_to() == Some(id));
-                core.responses = others;
-                if !taken.is_empty() {
-                    return Some(Ok(taken));
-                }
+            let taken = core.take_responses(id);
+            if !taken.is_empty() {
+                return Some(Ok(taken));
             }
             core.end.is_some().then_some(Err(WaitError::Ended))
         })?
+    }
+
+    /// The responses with this Message ID that are there, none at all among them; the observer is told when there is one.
+    ///
+    /// # Errors
+    /// [`WaitError::Ended`] where there are none and none will come.
+    pub fn take_responses(
+        &self,
+        id: u16,
+        observer: Arc<dyn Observer>,
+        token: u64,
+    ) -> Result<VecDeque<Message>, WaitError> {
+        self.take(observer, token, &[id], |core| core.take_responses(id), VecDeque::is_empty)
+    }
+
+    /// The first response with one of these Message IDs, if it is there; the observer is told when there is one.
+    ///
+    /// # Errors
+    /// [`WaitError::Ended`] where there is none and none will come.
+    pub fn take_response(
+        &self,
+        ids: &[u16],
+        observer: Arc<dyn Observer>,
+        token: u64,
+    ) -> Result<Option<Message>, WaitError> {
+        self.take(observer, token, ids, |core| core.take_response(ids), Option::is_none)
+    }
+
+    fn take<T>(
+        &self,
+        observer: Arc<dyn Observer>,
+        token: u64,
+        ids: &[u16],
+        take: impl FnOnce(&mut Core) -> T,
+        is_nothing: impl FnOnce(&T) -> bool,
+    ) -> Result<T, WaitError> {
+        let mut core = self.lock();
+        let held_up = !core.wants_input();
+        let taken = take(&mut core);
+        if is_nothing(&taken) {
+            if core.end.is_some() {
+                return Err(WaitError::Ended);
+            }
+            core.observe(Want::Response(ids.to_vec()), observer, token);
+        }
+        let may_go_on = held_up && core.wants_input();
+        drop(core);
+        if may_go_on {
+            self.wake_driver();
+        }
+        Ok(taken)
+    }
+
+    /// Asks for the release. Nothing where the association is over.
+    pub fn begin_release(&self) {
+        self.with(|core, now| {
+            if core.end.is_none() {
+                // Refused only where a release or an abort is already under way: both end it.
+                let _ = core.association.release(now);
+                if let Some(socket) = &core.socket {
+                    socket.leave();
+                }
+            }
+        });
     }
 
     /// A request of the peer has had its final response.
@@ -300,15 +357,7 @@ impl Connection {
     /// # Errors
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`]; none where it is over already.
     pub fn release(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
-        self.with(|core, now| {
-            if core.end.is_none() {
-                // Refused only where a release or an abort is already under way: both end it.
-                let _ = core.association.release(now);
-                if let Some(socket) = &core.socket {
-                    socket.leave();
-                }
-            }
-        });
+        self.begin_release();
         self.wait(patience, |core| core.end.is_some().then_some(()))
     }
 
@@ -326,6 +375,25 @@ impl Connection {
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
     pub fn closed(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
         self.wait(patience, |core| core.transport.is_none().then_some(()))
+    }
+}
+
+impl Core {
+    fn take_response(&mut self, ids: &[u16]) -> Option<Message> {
+        let is_wanted = |r: &Message| r.command.message_id_responded_to().is_some_and(|id| ids.contains(&id));
+        let at = self.responses.iter().position(is_wanted)?;
+        self.responses.remove(at)
+    }
+
+    fn take_responses(&mut self, id: u16) -> VecDeque<Message> {
+        if self.responses.is_empty() {
+            return VecDeque::new();
+        }
+        let all = std::mem::take(&mut self.responses);
+        let (taken, others) =
+            all.into_iter().partition(|response| response.command.message_id_responded_to() == Some(id));
+        self.responses = others;
+        taken
     }
 }
 

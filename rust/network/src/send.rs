@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dimsefast_protocol::command::CommandSet;
 use dimsefast_protocol::fragment;
@@ -20,10 +21,10 @@ pub struct Outgoing {
     /// The largest fragment that the peer takes.
     piece: usize,
     /// PDUs that are ready.
-    batch: Vec<u8>,
+    pub(crate) batch: Vec<u8>,
     /// How much of the dataset is in PDUs by now.
     at: u64,
-    done: bool,
+    pub(crate) done: bool,
 }
 
 impl Outgoing {
@@ -38,7 +39,7 @@ impl Outgoing {
     }
 
     /// Makes PDUs until the batch is full or the dataset is in it.
-    fn fill(&mut self, payload: Payload<'_>) -> io::Result<()> {
+    pub(crate) fn fill(&mut self, payload: Payload<'_>) -> io::Result<()> {
         while !self.done && self.batch.len() < BATCH {
             let left = payload.len() - self.at;
             let length = usize::try_from(left).unwrap_or(usize::MAX).min(self.piece);
@@ -121,7 +122,7 @@ impl Connection {
             if core.end.is_some() {
                 return Some(Err(WaitError::Ended));
             }
-            if core.sending || core.association.output_length() - core.written > OUTPUT_HIGH_WATER {
+            if !core.has_room() {
                 return None;
             }
             if let Err(error) = core.association.send_command(now, context_id, command) {
@@ -157,8 +158,7 @@ impl Connection {
             if core.end.is_some() {
                 return Some(Err(WaitError::Ended));
             }
-            let free = !core.sending && core.association.output_length() - core.written <= OUTPUT_HIGH_WATER;
-            free.then(|| {
+            core.has_room().then(|| {
                 core.sending = true;
                 Ok(())
             })
@@ -181,17 +181,7 @@ impl Connection {
         // Nobody writes for a caller between its calls: nothing may be left over then.
         let may_stay = if matches!(self.driver, Driver::Runtime { .. }) { OUTPUT_HIGH_WATER } else { 0 };
         loop {
-            let batch = &mut outgoing.batch;
-            self.with(|core, now| -> Result<(), WaitError> {
-                core.association.send_data(now)?;
-                let output = core.association.output();
-                if output.is_empty() {
-                    std::mem::swap(output, batch);
-                } else {
-                    output.extend_from_slice(batch);
-                }
-                Ok(())
-            })?;
+            self.with(|core, now| core.put_out(now, &mut outgoing.batch))?;
             let done = outgoing.done;
             if !done {
                 // Read while the last piece is on its way.
@@ -209,15 +199,14 @@ impl Connection {
 
     /// Waits until at most `may_stay` bytes are unwritten, for as long as they become fewer.
     fn wait_until_written(self: &Arc<Self>, patience: &mut Patience<'_>, may_stay: usize) -> Result<(), WaitError> {
-        let unwritten = |core: &Core| core.association.output_length() - core.written;
-        let mut left = unwritten(&self.lock());
+        let mut left = self.lock().unwritten();
         loop {
             let mut now = left;
             let waited = self.wait(patience, |core| {
                 if core.end.is_some() {
                     return Some(Err(WaitError::Ended));
                 }
-                now = unwritten(core);
+                now = core.unwritten();
                 (now <= may_stay).then_some(Ok(()))
             });
             match waited {
@@ -228,6 +217,20 @@ impl Connection {
                 other => return other?,
             }
         }
+    }
+}
+
+impl Core {
+    /// Puts out a batch of PDUs; what is in its place afterwards is of no use.
+    pub(crate) fn put_out(&mut self, now: Duration, batch: &mut Vec<u8>) -> Result<(), WaitError> {
+        self.association.send_data(now)?;
+        let output = self.association.output();
+        if output.is_empty() {
+            std::mem::swap(output, batch);
+        } else {
+            output.extend_from_slice(batch);
+        }
+        Ok(())
     }
 }
 

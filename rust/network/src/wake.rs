@@ -55,7 +55,7 @@ impl Waker {
         Ok(Self { pipe: (read, write) })
     }
 
-    fn readable(&self) -> BorrowedFd<'_> {
+    pub(crate) fn readable(&self) -> BorrowedFd<'_> {
         #[cfg(target_os = "linux")]
         return self.event.as_fd();
         #[cfg(not(target_os = "linux"))]
@@ -72,7 +72,7 @@ impl Waker {
         let _ = rustix::io::write(target, &1u64.to_ne_bytes());
     }
 
-    fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let mut buffer = [0; 64];
         let _ = rustix::io::read(self.readable(), &mut buffer);
     }

@@ -19,6 +19,7 @@ use crate::connection::Connection;
 use crate::pool::PythonService;
 use crate::storing::{self, StorePlan};
 use crate::wait::{seconds, waiting};
+use crate::wakeup::{Connecting, Wakeup};
 
 /// (context ID, abstract syntax, transfer syntaxes)
 pub(crate) type Proposed = (u8, String, Vec<String>);
@@ -140,12 +141,13 @@ fn proposed(contexts: &[Bound<'_, PyAny>]) -> PyResult<Vec<ProposedContext>> {
 /// Opens an association and waits for the answer.
 ///
 /// Returns a connection that is established, rejected or aborted: `Connection.end` tells. Raises TimeoutError and ConnectionError where
-/// the peer cannot be reached.
+/// the peer cannot be reached. With `wakeup` it waits for nothing: it returns a `Connecting`, and the loop is woken with `token` when that has
+/// the connection.
 #[pyfunction]
-#[pyo3(signature = (host, port, *, called, calling, contexts, items, max_pdu, connect_timeout, acse_timeout, network_timeout, bind, store_to, bound, callback))]
+#[pyo3(signature = (host, port, *, called, calling, contexts, items, max_pdu, connect_timeout, acse_timeout, network_timeout, bind, store_to, bound, callback, wakeup=None, token=0))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python call")]
-pub(crate) fn connect(
-    py: Python<'_>,
+pub(crate) fn connect<'py>(
+    py: Python<'py>,
     host: String,
     port: u16,
     called: &str,
@@ -160,7 +162,9 @@ pub(crate) fn connect(
     store_to: Option<Py<StorePlan>>,
     bound: u32,
     callback: Py<PyAny>,
-) -> PyResult<Connection> {
+    wakeup: Option<PyRef<'_, Wakeup>>,
+    token: u64,
+) -> PyResult<Bound<'py, PyAny>> {
     let mut user = user_information(&items)?;
     user.max_length = Some(max_pdu);
     let network_timeout = seconds(network_timeout)?;
@@ -195,6 +199,10 @@ pub(crate) fn connect(
         bound,
     };
     let service = Arc::new(PythonService { callback: Arc::new(callback) });
+    if let Some(wakeup) = wakeup {
+        let connecting = Connecting::begin(request, service, &wakeup, token).map_err(connect_error)?;
+        return Ok(connecting.into_pyobject(py)?.into_any());
+    }
     let mut failure = None;
     let opened = waiting(py, None, None, |patience| match network::connect(request, service, patience) {
         Ok(connection) => match connection.negotiated(patience) {
@@ -211,12 +219,17 @@ pub(crate) fn connect(
         }
     })?;
     match (opened, failure) {
-        (Some(connection), _) => Ok(Connection::new(connection)),
-        (None, Some(error)) if error.kind() == std::io::ErrorKind::TimedOut => {
-            Err(PyTimeoutError::new_err(error.to_string()))
+        (Some(connection), _) => Ok(Connection::new(connection).into_pyobject(py)?.into_any()),
+        (None, error) => {
+            Err(connect_error(error.unwrap_or_else(|| std::io::Error::other("the connection was not made"))))
         }
-        (None, error) => Err(PyConnectionError::new_err(
-            error.map_or_else(|| "the connection was not made".to_owned(), |error| error.to_string()),
-        )),
+    }
+}
+
+/// Why a connection was not made, as Python has it.
+pub(crate) fn connect_error(error: std::io::Error) -> PyErr {
+    match error.kind() {
+        std::io::ErrorKind::TimedOut => PyTimeoutError::new_err(error.to_string()),
+        _ => PyConnectionError::new_err(error.to_string()),
     }
 }

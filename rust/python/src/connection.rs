@@ -1,16 +1,14 @@
 //! One association as Python sees it: messages in and out, its state, its end.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use dimsefast_identifier::codec::TransferSyntax;
 
 use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
 use dimsefast_network::protocol::pdu::AssociateRj;
 use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource};
-use dimsefast_network::{
-    self as network, End, NegotiationReply, Outgoing, Output, Payload, Reply, Source, WaitError, process,
-};
+use dimsefast_network::{self as network, End, NegotiationReply, Output, Payload, Reply, Source, WaitError, process};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -19,6 +17,7 @@ use crate::associate::{ae_title, uid};
 use crate::message::{Message, file_error};
 use crate::negotiation::Negotiation;
 use crate::pool::describe;
+use crate::prepared::{Object, Prepared};
 use crate::storing::{self, StorePlan};
 use crate::wait::{seconds, waiting};
 
@@ -58,7 +57,7 @@ impl Connection {
     }
 
     /// The connection, where it may be used: not in the child of a fork.
-    fn live(&self) -> PyResult<&Arc<network::Connection>> {
+    pub(crate) fn live(&self) -> PyResult<&Arc<network::Connection>> {
         if self.inner.generation == process::generation() {
             return Ok(&self.inner);
         }
@@ -227,16 +226,23 @@ impl Connection {
         dataset: Option<&[u8]>,
         timeout: Option<f64>,
     ) -> PyResult<()> {
-        let mut builder = CommandSet::builder(CommandField(command_field));
-        // (0000,0120) in a C-CANCEL-RQ, (0000,0110) in any other request.
-        let cancel = command_field == CommandField::C_CANCEL_RQ.0;
-        builder = builder.u16(if cancel { 0x0120 } else { 0x0110 }, message_id);
-        // (0000,0800): 0101H is no dataset.
-        builder = builder.u16(0x0800, if dataset.is_some() { 1 } else { 0x0101 });
-        for (element, value) in elements {
-            builder = builder.bytes(element, &value.bytes());
-        }
-        self.send(py, context_id, &builder.build(), dataset, timeout, Output::Now)
+        let command = request(command_field, message_id, elements, dataset.is_some());
+        self.send(py, context_id, &command, dataset, timeout, Output::Now)
+    }
+
+    /// The same for a sender that does not wait: see `Wakeup.send`.
+    fn prepare_request(
+        &self,
+        py: Python<'_>,
+        context_id: u8,
+        command_field: u16,
+        message_id: u16,
+        elements: Vec<(u16, Value)>,
+        dataset: Option<Bound<'_, PyBytes>>,
+    ) -> PyResult<Prepared> {
+        let command = request(command_field, message_id, elements, dataset.is_some());
+        let object = dataset.map_or(Object::None, |dataset| Object::Bytes(dataset.unbind()));
+        Ok(Prepared::new(py, self.live()?, context_id, &command, message_id, object)?)
     }
 
     /// C-ECHO, whole: the status.
@@ -268,7 +274,7 @@ impl Connection {
         path: Option<PathBuf>,
         offset: u64,
         convert: Option<(String, String)>,
-    ) -> PyResult<Store> {
+    ) -> PyResult<Prepared> {
         let originator = match originator {
             Some((title, id)) => Some((ae_title(&title)?, id)),
             None => None,
@@ -282,7 +288,7 @@ impl Connection {
         );
         let connection = self.live()?;
         let object = match (&dataset, &path) {
-            (None, Some(path)) => Object::File(
+            (None, Some(path)) => Object::File(Arc::new(
                 py.detach(|| match &convert {
                     Some((from, to)) => {
                         let known = |uid: &str| TransferSyntax::from_uid(uid.as_bytes());
@@ -291,33 +297,24 @@ impl Connection {
                     None => Source::open(path, offset),
                 })
                 .map_err(|error| file_error(py, error, path))?,
-            ),
+            )),
             _ => Object::Bytes(dataset.map_or_else(|| PyBytes::new(py, b"").unbind(), Bound::unbind)),
         };
-        let payload = object.payload(py);
-        let length = match payload {
-            Payload::Object(source) => source.len(),
-            Payload::Bytes(bytes) => bytes.len() as u64,
-            Payload::None => 0,
-        };
-        let outgoing = py.detach(|| connection.prepare(context_id, &request, payload));
-        let outgoing = outgoing.map_err(|error| file_error(py, error, path.as_deref().unwrap_or(Path::new(""))))?;
-        Ok(Store { message_id, length, object, outgoing: Mutex::new(Some(outgoing)) })
+        Prepared::new(py, connection, context_id, &request, message_id, object)
+            .map_err(|error| file_error(py, error, path.as_deref().unwrap_or(Path::new(""))))
     }
 
     /// Sends what was prepared, once. `parent` is the association on whose behalf it is done: the end of that one ends the wait.
-    #[pyo3(signature = (store, timeout, parent=None))]
-    fn send_store(
+    #[pyo3(signature = (prepared, timeout, parent=None))]
+    fn send_prepared(
         &self,
         py: Python<'_>,
-        store: &Store,
+        prepared: &Prepared,
         timeout: Option<f64>,
         parent: Option<PyRef<'_, Self>>,
     ) -> PyResult<()> {
         let connection = self.live()?;
-        let outgoing = store.outgoing.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let outgoing = outgoing.ok_or_else(|| PyRuntimeError::new_err("it was sent before"))?;
-        let payload = store.object.payload(py);
+        let (outgoing, payload) = (prepared.take()?, prepared.object.payload(py));
         on_behalf(parent, |over| {
             waiting(py, seconds(timeout)?, over, |patience| connection.send_prepared(patience, outgoing, payload))
         })
@@ -440,30 +437,18 @@ impl Connection {
     }
 }
 
-/// A C-STORE that is about to be sent.
-#[pyclass(frozen, module = "dimsefast._core")]
-pub(crate) struct Store {
-    #[pyo3(get)]
-    message_id: u16,
-    /// The length of its dataset, in bytes.
-    #[pyo3(get)]
-    length: u64,
-    object: Object,
-    outgoing: Mutex<Option<Outgoing>>,
-}
-
-enum Object {
-    Bytes(Py<PyBytes>),
-    File(Source),
-}
-
-impl Object {
-    fn payload<'a>(&'a self, py: Python<'a>) -> Payload<'a> {
-        match self {
-            Self::Bytes(bytes) => Payload::Bytes(bytes.bind(py).as_bytes()),
-            Self::File(source) => Payload::Object(source),
-        }
+/// The command set of a request.
+fn request(command_field: u16, message_id: u16, elements: Vec<(u16, Value)>, has_dataset: bool) -> CommandSet {
+    let mut builder = CommandSet::builder(CommandField(command_field));
+    // (0000,0120) in a C-CANCEL-RQ, (0000,0110) in any other request.
+    let cancel = command_field == CommandField::C_CANCEL_RQ.0;
+    builder = builder.u16(if cancel { 0x0120 } else { 0x0110 }, message_id);
+    // (0000,0800): 0101H is no dataset.
+    builder = builder.u16(0x0800, if has_dataset { 1 } else { 0x0101 });
+    for (element, value) in elements {
+        builder = builder.bytes(element, &value.bytes());
     }
+    builder.build()
 }
 
 /// Calls `work` with what ends its waits where the association that it is done for is over.

@@ -8,10 +8,12 @@ mod log;
 mod message;
 mod negotiation;
 mod pool;
+mod prepared;
 mod query;
 mod server;
 mod storing;
 mod wait;
+mod wakeup;
 
 use std::time::Duration;
 
@@ -41,7 +43,7 @@ mod _core {
     #[pymodule_export]
     use super::associate::connect;
     #[pymodule_export]
-    use super::connection::{Connection, Store};
+    use super::connection::Connection;
     #[pymodule_export]
     use super::decode::Encoded;
     #[pymodule_export]
@@ -53,11 +55,15 @@ mod _core {
     #[pymodule_export]
     use super::negotiation::Negotiation;
     #[pymodule_export]
+    use super::prepared::Prepared;
+    #[pymodule_export]
     use super::query::Query;
     #[pymodule_export]
     use super::server::Server;
     #[pymodule_export]
     use super::storing::{Layout, StorePlan, remove_leftovers, safe_name};
+    #[pymodule_export]
+    use super::wakeup::{Connecting, Wakeup};
     #[pymodule_export]
     use super::{forget_parent, stop};
 }

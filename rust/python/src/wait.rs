@@ -74,7 +74,7 @@ pub(crate) fn waiting<T: Send>(
     }
 }
 
-fn exception(error: WaitError) -> PyErr {
+pub(crate) fn exception(error: WaitError) -> PyErr {
     match error {
         WaitError::Timeout => PyTimeoutError::new_err(error.to_string()),
         WaitError::Ended | WaitError::Interrupted => PyConnectionAbortedError::new_err(error.to_string()),
