@@ -160,17 +160,18 @@ def test_a_report_over_a_new_association_has_the_scp_role(own: tuple[StorageComm
 
     def on_established(event: Any) -> None:
         (context,) = event.assoc.accepted_contexts
-        roles.append((event.assoc.requestor.ae_title, context.as_scu, context.as_scp))
+        asking = event.assoc.requestor
+        roles.append((asking.ae_title, asking.maximum_length, context.as_scu, context.as_scp))
 
     server.bind(evt.EVT_ESTABLISHED, on_established)
-    addresses = {"USER": server.address}
+    addresses = {"USER": (*server.address, {"max_pdu": 4096})}
     # PS3.4 J.3.3.1.2: under the AE title that the request came to, which need not be that of the AE.
     provider = StorageCommitmentProvider(held, addresses.get, same_association=False)
     with provider, serve(provider, ae_title="COMMITTER") as theirs:
         with connect(theirs, user, handlers=False) as assoc:
             assert user.request(assoc, ONE).wait(LIMIT).ok
             assert assoc.is_established
-    assert roles == [("COMMITTER", True, False)]
+    assert roles == [("COMMITTER", 4096, True, False)]
 
 
 def test_a_requestor_that_does_not_take_reports_gets_it_at_its_server(own: tuple[StorageCommitmentUser, Any]) -> None:

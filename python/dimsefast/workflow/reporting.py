@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
+from ..ae import AE
 from ..association import Association
 from ..errors import DimsefastError
 from ..presentation import build_context, build_role
 from ..status import STATUS_SUCCESS, STATUS_WARNING, code_to_category
 from .service import peer_of
 
-if TYPE_CHECKING:
-    from ..ae import ApplicationEntity
-
 LOGGER = logging.getLogger("dimsefast.workflow")
 
-#: Where peers listen, by AE title: (host, port).
-Addresses = Mapping[str, tuple[str, int]] | Callable[[str], tuple[str, int] | None]
+#: Where a peer listens: (host, port), or (host, port, keywords of `AE.connect`).
+Address = tuple[str, int] | tuple[str, int, dict[str, Any]]
+#: Where peers listen, by AE title.
+Addresses = Mapping[str, Address] | Callable[[str], Address | None]
+#: What an AE that reports has of the one that served.
+_SETTINGS = (
+    "acse_timeout",
+    "dimse_timeout",
+    "network_timeout",
+    "connection_timeout",
+    "maximum_pdu_size",
+    "implementation_class_uid",
+    "implementation_version_name",
+)
 #: Seconds before each further attempt.
 RETRY_AFTER = (5.0, 30.0, 120.0)
 #: Reports to one peer that may wait: a peer that causes them and never takes them must not make us keep them.
@@ -46,7 +55,7 @@ class Report(NamedTuple):
 
 @dataclass
 class _Task:
-    ae: ApplicationEntity
+    ae: AE
     make: Callable[[], Report]
     association: Association | None
     done: Callable[[bool], object] | None
@@ -73,7 +82,7 @@ class Reporter:
         self._closed = False
         self._changed = threading.Condition()
 
-    def address(self, title: str) -> tuple[str, int] | None:
+    def address(self, title: str) -> Address | None:
         """Where a peer listens; None where nobody knows."""
         if self._addresses is None:
             return None
@@ -164,10 +173,11 @@ class Reporter:
             if address is None:
                 return False
             syntax = task.report.abstract_syntax
+            host, port, *rest = address
+            options = {"ae_title": title, **(rest[0] if rest else {})}
             # PS3.7 D.3.3.4: who opens the association is the SCP here.
-            opened = task.ae.connect(
-                *address, ae_title=title, contexts=[build_context(syntax)], ext_neg=[build_role(syntax, scp_role=True)]
-            )
+            options |= {"contexts": [build_context(syntax)], "ext_neg": [build_role(syntax, scp_role=True)]}
+            opened = task.ae.connect(host, port, **options)
         except (DimsefastError, OSError, ValueError, TypeError, RuntimeError) as error:
             LOGGER.warning("a report to %s: %s", title, error)
             return False
@@ -199,11 +209,9 @@ class Reporter:
         return True
 
 
-def _caller(served: Association) -> ApplicationEntity:
+def _caller(served: Association) -> AE:
     """Who opens an association to report: the AE that served, under the same title (PS3.4 J.3.3.1.2)."""
-    ae, title = served.ae, served.acceptor.ae_title
-    if title == ae.ae_title:
-        return ae
-    caller = copy.copy(ae)
-    caller.ae_title = title
+    caller = AE(served.acceptor.ae_title)
+    for name in _SETTINGS:
+        setattr(caller, name, getattr(served.ae, name))
     return caller
