@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dimsefast import AE, build_context, evt
+from dimsefast import build_context, evt
 from dimsefast.sop_class import BasicFilmSession, Verification
+from faces import AE
 from pydicom import Dataset
 
 IMPLICIT, EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"

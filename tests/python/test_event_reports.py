@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, build_context, build_role, evt
+from dimsefast import build_context, build_role, evt
 from dimsefast.sop_class import StorageCommitmentPushModel
+from faces import AE, face  # noqa: F401 - the fixture
 from normalized_cases import INSTANCE, PRINT, connect, patient, send, serve
 from scripted import acceptor, encode_command
 

@@ -6,7 +6,7 @@ import struct
 from typing import Any
 
 import pytest
-from dimsefast import AE, build_context, evt, sop_class
+from dimsefast import build_context, evt, sop_class
 from dimsefast.sop_class import (
     BasicGrayscalePrintManagementMeta,
     DisplaySystem,
@@ -22,6 +22,7 @@ from dimsefast.sop_class import (
     UnifiedProcedureStepPush,
     Verification,
 )
+from faces import AE, face  # noqa: F401 - the fixture
 from normalized_cases import EVENTS, IMPLICIT, INSTANCE, PRINT, connect, golden, patient, send, serve
 from pydicom import Dataset
 from scripted import acceptor, encode_command, requestor

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import logging
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydicom.dataset import Dataset
 
@@ -18,6 +20,9 @@ from ..errors import DimsefastError
 from ..presentation import build_context, build_role
 from ..status import STATUS_SUCCESS, STATUS_WARNING, code_to_category
 from .service import peer_of
+
+if TYPE_CHECKING:
+    from ..aio.waiting import LoopWaiting
 
 LOGGER = logging.getLogger("dimsefast.workflow")
 
@@ -197,7 +202,14 @@ class Reporter:
         sop_class, sop_instance, event_type, information, syntax = report
         meta = None if syntax == sop_class else syntax
         try:
-            status, _ = association.send_n_event_report(information, event_type, sop_class, sop_instance, meta_uid=meta)
+            answer: Any = association.send_n_event_report(
+                information, event_type, sop_class, sop_instance, meta_uid=meta
+            )
+            if inspect.iscoroutine(answer):
+                # Served by `dimsefast.aio`: the association belongs to its loop.
+                loop = cast("LoopWaiting", association._waiting).loop
+                answer = asyncio.run_coroutine_threadsafe(answer, loop).result()
+            status, _ = answer
         except (RuntimeError, ValueError) as error:
             LOGGER.info("a report cannot go over the association with %s: %s", peer_of(association), error)
             return False
