@@ -205,9 +205,15 @@ def test_a_report_is_tried_again_until_the_requestor_is_there() -> None:
     assert set(asked) == {"USER"}
 
 
-def test_a_requestor_that_nobody_can_reach_is_given_up(caplog: pytest.LogCaptureFixture) -> None:
+def no_address(title: str) -> tuple[str, int]:
+    raise LookupError(title)
+
+
+@pytest.mark.parametrize("addresses", [None, {}, no_address, {"USER": ("127.0.0.1", "no port")}, {"USER": "nonsense"}])
+def test_a_requestor_that_nobody_can_reach_is_given_up(caplog: pytest.LogCaptureFixture, addresses: Any) -> None:
     user = StorageCommitmentUser()
-    with StorageCommitmentProvider(held, same_association=False) as provider, serve(provider) as server:
+    options: dict[str, Any] = {"same_association": False, "retry_after": []}
+    with StorageCommitmentProvider(held, addresses, **options) as provider, serve(provider) as server:
         with connect(server, user) as assoc:
             transaction = user.request(assoc, ONE)
             wait_until(lambda: "given up" in caplog.text)

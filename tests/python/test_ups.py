@@ -246,6 +246,19 @@ def test_a_step_from_the_beginning_to_the_end(world: World) -> None:
             claim.progress(100)
 
 
+def test_the_character_set_of_a_step_stays(world: World) -> None:
+    with world.connect() as assoc:
+        uid = ups.create(assoc, step(SpecificCharacterSet="ISO_IR 100", PatientName="Müller^Jörg"))
+        plain, other = Dataset(), Dataset()
+        plain.WorklistLabel = "Urgent"
+        other.SpecificCharacterSet, other.WorklistLabel = "ISO_IR 192", "Срочно"
+        for changes, expected in ((plain, "ISO_IR 100"), (other, "ISO_IR 192")):
+            ups.modify(assoc, uid, changes)
+            found = ups.get(assoc, uid)
+            assert (found.SpecificCharacterSet, found.PatientName) == (expected, "Müller^Jörg")
+            assert found.WorklistLabel == changes.WorklistLabel
+
+
 def test_a_claim_is_given_up(world: World) -> None:
     with world.connect(PUSH, UnifiedProcedureStepPull) as assoc:
         uid = ups.create(assoc, step(), "1.2.3.7")

@@ -88,10 +88,14 @@ class Reporter:
         self._changed = threading.Condition()
 
     def address(self, title: str) -> Address | None:
-        """Where a peer listens; None where nobody knows."""
-        if self._addresses is None:
+        """Where a peer listens; None where nobody knows, or where it cannot be found out."""
+        if not callable(self._addresses):
+            return None if self._addresses is None else self._addresses.get(title)
+        try:
+            return self._addresses(title)
+        except Exception:
+            LOGGER.exception("the address of %s cannot be found out", title)
             return None
-        return self._addresses(title) if callable(self._addresses) else self._addresses.get(title)
 
     def is_full(self, title: str) -> bool:
         """Whether so many reports to a peer wait that no more are taken."""
@@ -183,8 +187,12 @@ class Reporter:
             # PS3.7 D.3.3.4: who opens the association is the SCP here.
             options |= {"contexts": [build_context(syntax)], "ext_neg": [build_role(syntax, scp_role=True)]}
             opened = task.ae.connect(host, port, **options)
-        except (DimsefastError, OSError, ValueError, TypeError, RuntimeError) as error:
+        except (DimsefastError, OSError) as error:
             LOGGER.warning("a report to %s: %s", title, error)
+            return False
+        except Exception:
+            # What was given (an address, keywords, an AE title of the peer's) is not as it should be.
+            LOGGER.exception("a report to %s cannot be sent", title)
             return False
         with opened:
             with self._changed:

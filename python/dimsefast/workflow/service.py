@@ -252,9 +252,10 @@ def merged(stored: Dataset, changes: Dataset) -> Dataset:
             if element.keyword != "SpecificCharacterSet":
                 result[element.tag] = element
     sets = [source.get("SpecificCharacterSet") or "" for source in (stored, changes)]
-    if sets[0] == sets[1] or not sets[1]:
-        if sets[0]:
-            result.SpecificCharacterSet = sets[0]
+    if not all(sets) or sets[0] == sets[1]:
+        # What names no character set is ASCII, which is in all of them.
+        if any(sets):
+            result.SpecificCharacterSet = sets[0] or sets[1]
     else:
         result.SpecificCharacterSet = "ISO_IR 192"
     return result
