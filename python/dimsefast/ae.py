@@ -38,6 +38,8 @@ from .waiting import run
 if TYPE_CHECKING:
     import ssl
 
+    from . import _core
+
 #: The AE title of an `AE()`.
 DEFAULT_AE_TITLE = "DIMSEFAST"
 #: Maximum length of a P-DATA PDU that is received, in bytes.

@@ -31,6 +31,7 @@ def test_an_acceptor_reports_over_the_same_association_while_the_requestor_is_id
     assert reports == [(2, "Sent^By", True)] * 3
 
 
+@pytest.mark.blocking
 def test_an_acceptor_reports_while_the_requestor_waits_for_its_answer() -> None:
     """Neither end is done before the other one is."""
     reported = threading.Event()
@@ -102,6 +103,7 @@ def test_a_report_that_comes_together_with_an_answer() -> None:
     assert answers == [(5, 0x0107)]
 
 
+@pytest.mark.blocking
 def test_a_handler_reports_over_a_new_association() -> None:
     uid = StorageCommitmentPushModel
     reports: list[Any] = []

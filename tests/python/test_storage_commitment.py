@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, AssociationAborted, StatusError, build_context, evt
+from dimsefast import AE, AssociationAborted, StatusError, aio, build_context, evt
 from dimsefast.negotiation import SOPClassExtendedNegotiation
 from dimsefast.sop_class import CTImageStorage, MRImageStorage, StorageCommitmentPushModel, Verification
 from dimsefast.workflow import (
@@ -346,3 +347,26 @@ def test_services_are_served_together(provider: StorageCommitmentProvider) -> No
             assert assoc.send_c_echo().Status == 0x0210
     wait_until(lambda: len(seen) == 2)
     assert seen[0] == ("given", {Verification: b"1"})
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_provider_on_a_server_of_asyncio(own: tuple[StorageCommitmentUser, Any], same: bool) -> None:
+    user, server = own
+    answered: list[Any] = []
+
+    async def main() -> None:
+        provider = StorageCommitmentProvider(held, {"USER": server.address}, same_association=same)
+        ae = aio.AE("PROVIDER")
+        with provider:
+            serving = await ae.start_server(
+                ("127.0.0.1", 0), block=False, contexts=provider.contexts, evt_handlers=provider.handlers
+            )
+            async with serving:
+                answered.append(await asyncio.to_thread(ask, serving))
+
+    def ask(serving: Any) -> Any:
+        with connect(serving, user) as assoc:
+            return user.request(assoc, ONE).wait(LIMIT)
+
+    asyncio.run(main())
+    assert [result.ok for result in answered] == [True]

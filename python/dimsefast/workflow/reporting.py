@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from pydicom.dataset import Dataset
 
 from ..ae import AE
-from ..association import Association
+from ..association import Association, AssociationBase
 from ..errors import DimsefastError
 from ..presentation import build_context, build_role
 from ..status import STATUS_SUCCESS, STATUS_WARNING, code_to_category
@@ -62,7 +62,7 @@ class Report(NamedTuple):
 class _Task:
     ae: AE
     make: Callable[[], Report]
-    association: Association | None
+    association: AssociationBase | None
     done: Callable[[bool], object] | None
     report: Report | None = None
     #: How long to wait before each attempt that is left after this one.
@@ -104,7 +104,7 @@ class Reporter:
 
     def send(
         self,
-        served: Association,
+        served: AssociationBase,
         title: str,
         make: Callable[[], Report],
         same_association: bool = False,
@@ -206,13 +206,12 @@ class Reporter:
                     self._open.discard(opened)
 
     @staticmethod
-    def _taken(association: Association, report: Report) -> bool:
+    def _taken(association: AssociationBase, report: Report) -> bool:
         sop_class, sop_instance, event_type, information, syntax = report
         meta = None if syntax == sop_class else syntax
         try:
-            answer: Any = association.send_n_event_report(
-                information, event_type, sop_class, sop_instance, meta_uid=meta
-            )
+            reporting = cast(Association, association)
+            answer: Any = reporting.send_n_event_report(information, event_type, sop_class, sop_instance, meta_uid=meta)
             if inspect.iscoroutine(answer):
                 # Served by `dimsefast.aio`: the association belongs to its loop.
                 loop = cast("LoopWaiting", association._waiting).loop
@@ -229,7 +228,7 @@ class Reporter:
         return True
 
 
-def _caller(served: Association) -> AE:
+def _caller(served: AssociationBase) -> AE:
     """Who opens an association to report: the AE that served, under the same title (PS3.4 J.3.3.1.2)."""
     caller = AE(served.acceptor.ae_title)
     for name in _SETTINGS:

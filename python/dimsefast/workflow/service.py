@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from pydicom.dataset import Dataset
 
-from ..association import Association
+from ..association import Association, AssociationBase
 from ..errors import AssociationAborted, StatusError
 from ..events import Event, EventType
 from ..presentation import PresentationContext, build_context
@@ -210,7 +210,7 @@ class MemoryStore:
         return len(self._instances)
 
 
-def peer_of(association: Association) -> str:
+def peer_of(association: AssociationBase) -> str:
     """The peer as errors name it: "AET@host:port"."""
     peer = association.acceptor if association.is_requestor else association.requestor
     return f"{peer.ae_title.strip()}@{peer.address}:{peer.port}"
