@@ -237,6 +237,7 @@ def test_an_association_that_is_aborted_at_the_first_object(retries: int, window
         assert final[0] == 0xB000
 
 
+@pytest.mark.blocking
 @pytest.mark.parametrize(("parallel", "retries"), [(1, 0), (1, 2), (3, 1)])
 def test_a_destination_that_goes_away_in_the_middle(parallel: int, retries: int) -> None:
     reports: list[StoreResult] = []

@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Coroutine, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import _core
@@ -19,8 +20,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: The association whose handler runs in this context.
-HANDLED: ContextVar[object] = ContextVar("dimsefast_handled", default=None)
+
+@dataclass
+class Handling:
+    """A handler of an association at work. Tasks that it leaves behind have its context, too, when it is over."""
+
+    association: object
+    is_over: bool = False
+
+
+#: The handler that runs in this context.
+HANDLING: ContextVar[Handling | None] = ContextVar("dimsefast_handling", default=None)
 
 #: The highest bit is the core's own.
 _tokens = itertools.count(1)
@@ -205,7 +215,9 @@ class LoopWaiting(Waiting):
         return await asyncio.to_thread(function, *arguments)
 
     def is_handling(self, association: AssociationBase) -> bool:
-        return super().is_handling(association) or HANDLED.get() is association
+        handling = HANDLING.get()
+        here = handling is not None and not handling.is_over and handling.association is association
+        return here or super().is_handling(association)
 
     def is_cancellation(self, error: BaseException) -> bool:
         return isinstance(error, asyncio.CancelledError) and not self.loop.is_closed()

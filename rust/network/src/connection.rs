@@ -55,8 +55,9 @@ pub enum Output {
 /// Requests that may wait in a connection before it stops reading.
 const WAITING_JOBS: usize = 16;
 
-/// Responses that may wait in a connection before it stops reading.
+/// Responses that may wait in a connection before it stops reading, and the bytes of their datasets.
 const WAITING_RESPONSES: usize = 4096;
+const WAITING_BYTES: u64 = 1 << 20;
 
 /// Does the work that a connection hands over.
 pub trait Service: Send + Sync + 'static {
@@ -147,6 +148,8 @@ pub(crate) struct Core {
     pub(crate) last_write: Duration,
     pub(crate) incoming: Option<Incoming>,
     pub(crate) responses: VecDeque<Message>,
+    /// The bytes of their datasets.
+    pub(crate) response_bytes: u64,
     pub(crate) jobs: Jobs,
     /// Requests of the peer that are not yet answered, by Message ID.
     pub(crate) performing: Vec<(u16, Arc<AtomicBool>)>,
@@ -428,6 +431,7 @@ impl Core {
             last_write: Duration::ZERO,
             incoming: None,
             responses: VecDeque::new(),
+            response_bytes: 0,
             jobs: Jobs::default(),
             performing: Vec::new(),
             invoked: Vec::new(),
@@ -460,6 +464,7 @@ impl Core {
         !self.waits_for_service()
             && self.jobs.waiting() < WAITING_JOBS
             && self.responses.len() < WAITING_RESPONSES
+            && self.response_bytes < WAITING_BYTES
             && self.association.output_length() - self.written < UNREAD_OUTPUT
     }
 

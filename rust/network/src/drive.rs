@@ -155,6 +155,7 @@ impl Core {
         } else if field.is_response() {
             let id = message.command.message_id_responded_to();
             if id.is_some_and(|id| self.invoked.contains(&id)) {
+                self.response_bytes += message.dataset_length();
                 self.responses.push_back(message);
             } else {
                 self.dropped += 1;

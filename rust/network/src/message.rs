@@ -31,6 +31,11 @@ impl Message {
         Self { context_id, command, data, header: Header::new(), turn: None, cancelled: Arc::default() }
     }
 
+    /// The length of its dataset in bytes; 0 where it has none.
+    pub fn dataset_length(&self) -> u64 {
+        self.data.as_ref().map_or(0, Received::len)
+    }
+
     /// The same message for the service's turn, while its dataset is coming in.
     pub(crate) fn at_turn(&self, turn: Turn) -> Self {
         Self {

@@ -223,7 +223,8 @@ impl Connection {
     pub fn forget(self: &Arc<Self>, id: u16) {
         let mut core = self.lock();
         core.invoked.retain(|invoked| *invoked != id);
-        core.responses.retain(|response| response.command.message_id_responded_to() != Some(id));
+        let held_up = !core.wants_input();
+        core.take_responses(id);
         let now = self.now();
         core.mark_busy(now);
         if core.invoked.is_empty() {
@@ -232,6 +233,11 @@ impl Connection {
         }
         if matches!(self.driver, Driver::Caller) && core.driving.is_none() {
             self.rest(&mut core);
+        }
+        let may_go_on = held_up && core.wants_input();
+        drop(core);
+        if may_go_on {
+            self.wake_driver();
         }
     }
 
@@ -382,7 +388,9 @@ impl Core {
     fn take_response(&mut self, ids: &[u16]) -> Option<Message> {
         let is_wanted = |r: &Message| r.command.message_id_responded_to().is_some_and(|id| ids.contains(&id));
         let at = self.responses.iter().position(is_wanted)?;
-        self.responses.remove(at)
+        let taken = self.responses.remove(at)?;
+        self.response_bytes -= taken.dataset_length();
+        Some(taken)
     }
 
     fn take_responses(&mut self, id: u16) -> VecDeque<Message> {
@@ -390,8 +398,9 @@ impl Core {
             return VecDeque::new();
         }
         let all = std::mem::take(&mut self.responses);
-        let (taken, others) =
+        let (taken, others): (VecDeque<_>, VecDeque<_>) =
             all.into_iter().partition(|response| response.command.message_id_responded_to() == Some(id));
+        self.response_bytes = others.iter().map(Message::dataset_length).sum();
         self.responses = others;
         taken
     }

@@ -115,7 +115,7 @@ impl Message {
     /// The length of the dataset in bytes, kept or not; 0 where the message has none.
     #[getter]
     fn dataset_length(&self) -> u64 {
-        self.inner.data.as_ref().map_or(0, Received::len)
+        self.inner.dataset_length()
     }
 
     /// Attributes of the dataset that were asked for, as far as they are there: keyword and text.
