@@ -40,6 +40,8 @@ from .waiting import run
 if TYPE_CHECKING:
     import ssl
 
+    from . import _core
+
 #: The AE title of an `AE()`.
 DEFAULT_AE_TITLE = "DIMSEFAST"
 #: Maximum length of a P-DATA PDU that is received, in bytes.
@@ -610,9 +612,12 @@ def association_callback(association: AssociationBase) -> Callable[[Any, str, An
     """What the core calls between a requestor's calls. It must not keep the association alive."""
     reference = weakref.ref(association)
 
-    def perform(_connection: Any, kind: str, message: Any) -> None:
+    def perform(connection: _core.Connection, kind: str, message: Any) -> None:
         found = reference()
         if found is not None:
+            if found._connection is None:
+                # A request of the peer that was quicker than this side's own return from connecting.
+                found._attach(connection)
             found._perform(kind, message)
 
     return perform

@@ -13,6 +13,7 @@ from pydicom.uid import UID
 from . import _config, _core, evt, requests, services
 from ._uids import uid
 from .events import EventType, HandlerTable
+from .normalized import NormalizedRequests
 from .objects import Fitting
 from .operation import Iteration
 from .presentation import PresentationContext
@@ -395,7 +396,7 @@ class AssociationBase:
         return found
 
 
-class Association(AssociationBase):
+class Association(NormalizedRequests, AssociationBase):
     """An association with a peer AE.
 
     Made by `AE.associate`, `AE.connect`, or by a server for each peer that it accepts. As a context manager it is

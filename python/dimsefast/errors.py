@@ -98,12 +98,23 @@ class ReceiverError(DimsefastError):
 
 _STATUSES = {
     0x0000: "success",
+    0x0105: "no such attribute",
+    0x0106: "invalid attribute value",
     0x0110: "processing failure",
+    0x0111: "duplicate SOP instance",
     0x0112: "no such SOP instance",
+    0x0113: "no such event type",
+    0x0114: "no such argument",
+    0x0115: "invalid argument value",
     0x0117: "invalid SOP instance",
     0x0118: "no such SOP class",
+    0x0119: "class-instance conflict",
+    0x0120: "missing attribute",
+    0x0121: "missing attribute value",
     0x0122: "SOP class not supported",
+    0x0123: "no such action type",
     0x0124: "refused: not authorized",
+    0x0131: "duplicate transaction UID",
     0x0210: "duplicate invocation",
     0x0211: "unrecognized operation",
     0x0212: "mistyped argument",
@@ -119,7 +130,7 @@ _STATUSES = {
 
 
 def status_words(status: int) -> str:
-    """A status of the composite services in words (PS3.4, PS3.7 Annex C), with its code."""
+    """A status in words (PS3.4, PS3.7 Annex C), with its code."""
     words = _STATUSES.get(status)
     if words is None and 0xA700 <= status <= 0xA7FF:
         words = "refused: out of resources"

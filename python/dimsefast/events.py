@@ -17,6 +17,7 @@ from .dataset import decode_dataset, decode_object
 
 if TYPE_CHECKING:
     from .association import AssociationBase
+    from .request import ContextTuple, Request
 
 LOGGER = logging.getLogger("dimsefast.events")
 
@@ -86,7 +87,14 @@ class Event:
     """What a handler gets: the event, the association it happened on, and what belongs to it.
 
     Attributes that do not fit the event raise AttributeError.
+
+    Attributes:
+        request: of a DIMSE event: its command elements by keyword.
+        context: of a DIMSE event: (context_id, abstract_syntax, transfer_syntax).
     """
+
+    request: Request
+    context: ContextTuple
 
     def __init__(self, assoc: AssociationBase, event: EventType, attributes: dict[str, Any] | None = None) -> None:
         self.assoc = assoc
@@ -117,6 +125,15 @@ class Event:
         if "request" not in self.__dict__:
             raise AttributeError(f"{self.event.name} has no message_id")
         return int(self.__dict__["request"].MessageID)
+
+    def afterwards(self, call: Callable[[], object]) -> None:
+        """Has `call` called once the response to this request has been sent, or never will be (DIMSE events).
+
+        It runs on the handler's thread, before the next request of the association: it hands work on, it does not wait.
+        """
+        if "request" not in self.__dict__:
+            raise AttributeError(f"{self.event.name} has no response")
+        self.__dict__["request"]._afterwards.append(call)
 
     @property
     def dataset(self) -> Dataset:

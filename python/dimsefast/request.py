@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +16,8 @@ from ._uids import uid
 if TYPE_CHECKING:
     from ._core import Message
     from .services.suboperations import SubOperations
+
+LOGGER = logging.getLogger("dimsefast.services")
 
 #: Command elements by keyword: element number in group 0000, and value representation (PS3.7 Annex E).
 COMMAND_ELEMENTS: dict[str, tuple[int, str]] = {
@@ -99,6 +103,7 @@ class Request:
         self.context = context
         #: What became of the objects of a C-GET or C-MOVE, once it is over.
         self.sub_operations: SubOperations | None = None
+        self._afterwards: list[Callable[[], object]] = []
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -114,6 +119,14 @@ class Request:
     def is_cancelled(self) -> bool:
         """Whether a C-CANCEL for this request has come, or its association is over."""
         return self.message.is_cancelled
+
+    def finish(self) -> None:
+        """Calls what was to be called once the response has been sent, or never will be."""
+        for call in self._afterwards:
+            try:
+                call()
+            except Exception:
+                LOGGER.exception("what was to be done after a response failed")
 
     def dataset_bytes(self) -> bytes | None:
         """The encoded dataset in the context's transfer syntax; None where the request has none."""

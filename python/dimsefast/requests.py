@@ -14,7 +14,7 @@ from ._validators import validate_ae_title
 from .dataset import decode_dataset, encode_dataset
 from .objects import fitting_context, prepare_store, store_object
 from .operation import Stream
-from .request import COMMAND_ELEMENTS, command_elements
+from .request import command_elements
 from .sending import StoreResult, Ticket, Transfer
 from .status import StatusDataset
 from .waiting import Elements
@@ -43,7 +43,6 @@ _STATUS_KEYWORDS = (
     "NumberOfFailedSuboperations",
     "NumberOfWarningSuboperations",
 )
-_TAGS = {keyword: COMMAND_ELEMENTS[keyword] for keyword in _STATUS_KEYWORDS}
 
 
 def _refuse_own_handler(association: AssociationBase) -> None:
@@ -97,18 +96,18 @@ async def _exchange(
         await _end(association, connection, number)
 
 
-def status_from(message: _core.Message) -> StatusDataset:
-    """The status of a response, with the optional elements that came with it."""
+def status_from(message: _core.Message, also: tuple[str, ...] = ()) -> StatusDataset:
+    """The status of a response, with the optional elements that came with it; `also` are the keywords of others."""
     code = message.status
     if code is None:
         return StatusDataset()
     # SOP class, command field, Message ID, dataset type, status, and in C-STORE the instance: nothing optional.
-    if message.element_count <= 5 + (message.command_field == _C_STORE_RSP):
+    if not also and message.element_count <= 5 + (message.command_field == _C_STORE_RSP):
         return StatusDataset._make(code, ())
     found = command_elements(message)
     extra = tuple(
         (0x00000000 | found[keyword][0], found[keyword][1], found[keyword][2])
-        for keyword in _STATUS_KEYWORDS
+        for keyword in (*also, *_STATUS_KEYWORDS)
         if keyword in found
     )
     return StatusDataset._make(code, extra)

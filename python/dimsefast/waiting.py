@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Element number in group 0000, and value.
-Elements = Sequence[tuple[int, str | int]]
+Elements = Sequence[tuple[int, str | int | bytes]]
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import pytest
 from conftest import wait_until
 from dimsefast import AE, build_context, build_role, sop_class
+from dimsefast.workflow import StorageCommitmentProvider, StorageCommitmentUser
 from pydicom import dcmread
 
 from .conftest import Background, Provider, Sample, equal, free_port, query
@@ -30,9 +31,9 @@ class Orthanc(NamedTuple):
     http: int
     own: int
 
-    def rest(self, path: str, body: Any = None) -> Any:
+    def rest(self, path: str, body: Any = None, method: str | None = None) -> Any:
         data = None if body is None else (body if isinstance(body, bytes) else json.dumps(body).encode())
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", data)
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http}{path}", data, method=method)
         with urllib.request.urlopen(request, timeout=30) as answer:
             return json.loads(answer.read() or b"null")
 
@@ -160,6 +161,21 @@ def test_get(orthanc: Orthanc, samples: dict[str, Sample], tmp_path: Path) -> No
     assert equal(copy, found)
 
 
+def test_orthanc_commits(orthanc: Orthanc, samples: dict[str, Sample]) -> None:
+    """It reports over an association that it opens to our server."""
+    found = samples["explicit"]
+    stored(orthanc, found)
+    user = StorageCommitmentUser()
+    own: Any = AE("SELF").start_server(
+        ("127.0.0.1", orthanc.own), block=False, contexts=user.contexts, evt_handlers=user.handlers
+    )
+    with own, connect(orthanc, contexts=user.contexts) as assoc:
+        wanted = [(found.sop_class, found.sop_instance), (found.sop_class, "1.2.3.404")]
+        result = user.request(assoc, wanted).wait(30)
+    assert result.committed == ((found.sop_class, found.sop_instance),)
+    assert result.failed == ((found.sop_class, "1.2.3.404", 0x0112),)
+
+
 # Orthanc against our provider
 
 
@@ -191,3 +207,21 @@ def test_orthanc_queries_and_retrieves(orthanc: Orthanc, samples: dict[str, Samp
     assert len(answers) == 1
     orthanc.rest(f"/queries/{answer['ID']}/answers/0/retrieve", b"ORTHANC")
     assert orthanc.rest("/tools/find", {"Level": "Instance", "Query": {"SOPInstanceUID": found.sop_instance}})
+
+
+def test_orthanc_asks_for_commitment(orthanc: Orthanc, samples: dict[str, Sample]) -> None:
+    """Our report goes over an association that we open to it."""
+    found = samples["explicit"]
+    addresses = {"ORTHANC": ("127.0.0.1", orthanc.port)}
+    provider = StorageCommitmentProvider(lambda _: {found.sop_instance: found.sop_class}, addresses)
+    server: Any = AE("COMMITS").start_server(
+        ("127.0.0.1", 0), block=False, contexts=provider.contexts, evt_handlers=provider.handlers
+    )
+    with provider, server:
+        orthanc.rest("/modalities/commits", ["COMMITS", "127.0.0.1", server.port], "PUT")
+        instances = [[found.sop_class, found.sop_instance], [found.sop_class, "1.2.3.404"]]
+        answer = orthanc.rest("/modalities/commits/storage-commitment", {"DicomInstances": instances})
+        wait_until(lambda: orthanc.rest(answer["Path"])["Status"] != "Pending")
+        report = orthanc.rest(answer["Path"])
+    assert [item["SOPInstanceUID"] for item in report["Success"]] == [found.sop_instance]
+    assert [(item["SOPInstanceUID"], item["FailureReason"]) for item in report["Failures"]] == [("1.2.3.404", 0x0112)]

@@ -16,6 +16,7 @@ from ..events import EventType, HandlerTable
 from ..operation import AsyncIteration
 from ..sending import StoreResult
 from .handlers import LoopHandler, plain
+from .normalized import NormalizedRequests
 from .waiting import LoopWaiting, of_running_loop
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .server import AssociationServer
 
 
-class Association(AssociationBase):
+class Association(NormalizedRequests, AssociationBase):
     """An association with a peer AE, for the tasks of the event loop that made it.
 
     Made by `AE.associate`, `AE.connect`, or by a server for each peer that it accepts. As an asynchronous context

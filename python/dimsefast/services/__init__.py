@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..request import Request
 from ..service_class import ServiceClass
 from ..sop_class import message_type, uid_to_service_class
-from . import query, retrieve, storage, verification
+from . import normalized, query, retrieve, storage, verification
 from .negotiating import negotiate
 from .operations_log import log_request
 
@@ -24,6 +24,7 @@ LOGGER = logging.getLogger("dimsefast.services")
 REASON_NOT_SPECIFIED = 0
 
 _C_STORE, _C_GET, _C_FIND, _C_MOVE, _C_ECHO = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030
+_N_EVENT_REPORT, _N_GET, _N_SET, _N_ACTION, _N_CREATE = 0x0100, 0x0110, 0x0120, 0x0130, 0x0140
 
 _PERFORMERS = {
     _C_ECHO: verification.echo,
@@ -31,6 +32,7 @@ _PERFORMERS = {
     _C_FIND: query.find,
     _C_GET: retrieve.get,
     _C_MOVE: retrieve.move,
+    **dict.fromkeys(normalized.COMMAND_FIELDS, normalized.perform),
 }
 
 
@@ -59,6 +61,7 @@ def perform(association: AssociationBase, message: Message) -> None:
     finally:
         connection.performed(message)
         log_request(association, request)
+        request.finish()
 
 
 def _knows(association: AssociationBase, request: Request, command_field: int) -> bool:
@@ -89,4 +92,14 @@ _REQUESTS: dict[str, set[int]] = {
     "BasicWorklistManagementServiceClass": {_C_FIND},
     "RelevantPatientInformationQueryServiceClass": {_C_FIND},
     "SubstanceAdministrationQueryServiceClass": {_C_FIND},
+    "ApplicationEventLoggingServiceClass": {_N_ACTION},
+    "DisplaySystemManagementServiceClass": {_N_GET},
+    "InstanceAvailabilityNotificationServiceClass": {_N_CREATE},
+    "MediaCreationManagementServiceClass": {_N_CREATE, _N_GET, _N_ACTION},
+    "PrintManagementServiceClass": set(normalized.COMMAND_FIELDS),
+    "ProcedureStepServiceClass": {_N_CREATE, _N_SET, _N_GET, _N_EVENT_REPORT},
+    "RTMachineVerificationServiceClass": set(normalized.COMMAND_FIELDS),
+    "StorageCommitmentServiceClass": {_N_ACTION, _N_EVENT_REPORT},
+    "StorageManagementServiceClass": {_N_ACTION, _N_EVENT_REPORT},
+    "UnifiedProcedureStepServiceClass": {_C_FIND, _N_CREATE, _N_SET, _N_GET, _N_ACTION, _N_EVENT_REPORT},
 }

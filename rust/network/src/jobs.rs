@@ -93,6 +93,14 @@ impl Jobs {
         Some(job)
     }
 
+    /// Takes out the next request that may run now, and counts it as running; notices stay for the caller that tells them.
+    pub(crate) fn start_request_for_service(&mut self) -> Option<Job> {
+        if self.serial_running || self.requests_running >= self.window.max(1) {
+            return None;
+        }
+        self.start_request().map(Job::Request)
+    }
+
     /// Takes out the next request for a caller that performs it itself, and counts it as running.
     pub(crate) fn start_request(&mut self) -> Option<Box<Message>> {
         let at = self.queue.iter().position(|job| job.kind() == JobKind::Request)?;
@@ -157,6 +165,18 @@ mod tests {
         jobs.drop_requests();
         jobs.done(JobKind::Request);
         assert!(jobs.is_idle());
+    }
+
+    #[test]
+    fn a_request_goes_to_the_service_past_the_notices_of_a_caller() {
+        let mut jobs = Jobs::default();
+        jobs.push(Job::Notice(Notice::Established));
+        (1..=2).for_each(|id| jobs.push(request(id)));
+        assert!(matches!(jobs.start_request_for_service(), Some(Job::Request(_))));
+        assert!(jobs.start_request_for_service().is_none(), "the window is one");
+        jobs.done(JobKind::Request);
+        assert!(jobs.start_request_for_service().is_some());
+        assert!(matches!(jobs.start(), Some(Job::Notice(Notice::Established))));
     }
 
     #[test]

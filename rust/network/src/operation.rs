@@ -108,6 +108,8 @@ impl Connection {
             if let Some(value) = ready(&mut core) {
                 break Ok(value);
             }
+            // A request of the peer that this thread does not ask for need not wait until it is done.
+            self.hand_over(&mut core);
             if patience.expired() {
                 break Err(WaitError::Timeout);
             }
@@ -186,6 +188,15 @@ impl Connection {
         }
     }
 
+    /// Hands a request of the peer that a caller has read, and does not perform itself, to the service.
+    fn hand_over(self: &Arc<Self>, core: &mut Core) {
+        if matches!(self.driver, Driver::Caller)
+            && let Some(request) = core.jobs.start_request_for_service()
+        {
+            self.submit(vec![request]);
+        }
+    }
+
     /// The next free Message ID, counted as in use until [`forget`](Self::forget); or `wanted`, where that is not in use.
     pub fn begin(&self, wanted: Option<u16>) -> Option<u16> {
         let mut core = self.lock();
@@ -216,6 +227,10 @@ impl Connection {
         core.take_responses(id);
         let now = self.now();
         core.mark_busy(now);
+        if core.invoked.is_empty() {
+            // It came together with the last answer: the watch would not see it.
+            self.hand_over(&mut core);
+        }
         if matches!(self.driver, Driver::Caller) && core.driving.is_none() {
             self.rest(&mut core);
         }

@@ -1,5 +1,7 @@
 //! PDUs: golden bytes, round trips, and whatever a peer may send.
 
+mod golden;
+
 use dimsefast_protocol::limits::Limits;
 use dimsefast_protocol::pdu::{
     Abort, AssociateAc, AssociateRj, AssociateRq, AsyncOps, ContextReply, ProposedContext, Role, SopCommonExtended,
@@ -8,18 +10,10 @@ use dimsefast_protocol::pdu::{
 use dimsefast_protocol::types::{
     AbortReason, AbortSource, AeTitle, ContextResult, RejectReason, RejectResult, RejectSource, Uid,
 };
+use golden::golden;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-
-/// The bytes of a commented file.
-fn golden(text: &str) -> Vec<u8> {
-    let hex = text.lines().filter(|line| !line.starts_with('#')).flat_map(|line| {
-        let data = line.split('#').next().unwrap_or_default();
-        data.split_whitespace().map(str::to_owned).collect::<Vec<_>>()
-    });
-    hex.map(|byte| u8::from_str_radix(&byte, 16).expect("hex")).collect()
-}
 
 #[test]
 fn golden_request_in_both_directions() {
