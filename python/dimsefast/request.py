@@ -15,6 +15,7 @@ from ._uids import uid
 
 if TYPE_CHECKING:
     from ._core import Message
+    from .services.suboperations import SubOperations
 
 LOGGER = logging.getLogger("dimsefast.services")
 
@@ -101,6 +102,8 @@ class Request:
         self.message = message
         self.context = context
         self._afterwards: list[Callable[[], object]] = []
+        #: What became of the objects of a C-GET or C-MOVE, once it is over.
+        self.sub_operations: SubOperations | None = None
 
     def __getattr__(self, name: str) -> Any:
         try:

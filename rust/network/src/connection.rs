@@ -27,6 +27,7 @@ use crate::listen::Server;
 use crate::message::Message;
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
+use crate::statistics::{AssociationCounts, Statistics};
 use crate::transport::Transport;
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
@@ -164,6 +165,9 @@ pub(crate) struct Core {
     pub(crate) bound: u32,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
+    /// Those of the server that accepted it; none for a requestor.
+    pub(crate) statistics: Option<Arc<Statistics>>,
+    pub(crate) counts: AssociationCounts,
     /// Responses without a request, and other things that were dropped.
     pub(crate) dropped: u64,
 }
@@ -432,6 +436,8 @@ impl Core {
             store,
             bound,
             admission: None,
+            statistics: None,
+            counts: AssociationCounts::default(),
             dropped: 0,
         };
         core.notify(Notice::ConnectionOpen);
