@@ -42,7 +42,7 @@ class ArchiveServer:
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self._is_stopping = False
-        storage, query = configuration.storage, configuration.query
+        storage, query, workflow = configuration.storage, configuration.query, configuration.workflow
         self.archive = Archive(
             storage.location,
             database=storage.database or None,
@@ -57,6 +57,9 @@ class ArchiveServer:
                 destinations=self._destination,
                 worklist=query.worklist or None,
                 refused=[name for name, is_granted in granted.items() if not is_granted],
+                commitment=workflow.commitment,
+                report_on_same_association=workflow.report_on_same_association,
+                mpps=workflow.mpps,
             )
             self.server = self._listen()
             try:
@@ -104,7 +107,7 @@ class ArchiveServer:
         return Monitoring(parse_address(address, "metrics", "host:port"), self.metrics, self.problems)
 
     def _destination(self, title: str) -> Destination | None:
-        """Where a move destination is: asked for each C-MOVE, so that the configuration may change."""
+        """Where a destination is: asked for each C-MOVE and report, so that the configuration may change."""
         found = self.configuration.destinations.get(title.strip())
         return None if found is None else address_of(found)
 
@@ -124,7 +127,7 @@ class ArchiveServer:
         offers = Offers(self.provider, configuration.access)
         self.configuration = replace(before, destinations=configuration.destinations, access=configuration.access)
         self.server.offer(offers.others, offers.by_calling_aet)
-        sections = ("storage", "network", "query", "log", "metrics")
+        sections = ("storage", "network", "query", "workflow", "log", "metrics")
         return [name for name in sections if getattr(before, name) != getattr(configuration, name)]
 
     def stop(self, grace: float | None = None) -> None:
