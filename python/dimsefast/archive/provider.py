@@ -147,8 +147,8 @@ class Provider:
         answers = {str(uid): extended.answer(str(uid), asked, self._refused) for uid, asked in event.app_info.items()}
         return {uid: agreed for uid, agreed in answers.items() if agreed is not None}
 
-    def on_find(self, event: Any) -> Iterator[tuple[Any, bytes | None]]:
-        """C-FIND: each match as soon as its row was read."""
+    def on_find(self, event: Any) -> Iterator[tuple[Any, list[bytes] | None]]:
+        """C-FIND: the matches of some rows as soon as these were read."""
         try:
             responses = self._responses(event)
         except ValueError as error:
@@ -200,13 +200,13 @@ class Provider:
         syntax = str(event.context.transfer_syntax)
         return self._search(event.encoded_identifier, model, options, syntax).instances(lambda: event.is_cancelled)
 
-    def _responses(self, event: Any) -> Iterator[bytes]:
+    def _responses(self, event: Any) -> Iterator[list[bytes]]:
         model, syntax = str(event.context.abstract_syntax), str(event.context.transfer_syntax)
         options = extended.negotiated(event.assoc, model, self._refused)
         if model == WORKLIST:
             if self.worklist is None:
                 raise MatchError(_UNABLE, None, "there is no worklist here")
-            return self.worklist.responses(
+            items = self.worklist.responses(
                 event.encoded_identifier,
                 options,
                 local_timezone=self._archive.local_timezone,
@@ -214,8 +214,9 @@ class Provider:
                 response_syntax=syntax,
                 is_cancelled=lambda: event.is_cancelled,
             )
+            return ([item] for item in items)
         search = self._search(event.encoded_identifier, model, options, syntax)
-        return search.responses(syntax, event.assoc.acceptor.ae_title.strip(), lambda: event.is_cancelled)
+        return search.response_batches(syntax, event.assoc.acceptor.ae_title.strip(), lambda: event.is_cancelled)
 
     def _search(
         self,

@@ -235,16 +235,19 @@ def address_of(destination: DestinationSettings) -> Destination:
 
 
 def limited(handler: Callable[..., Iterator[Any]], limit: int) -> Callable[..., Iterator[Any]]:
-    """A handler of C-FIND that ends with A700H where there are more matches than `limit`."""
+    """A handler of C-FIND, which yields lists of matches, that ends with A700H where there are more than `limit`."""
 
     def on_find(event: Any) -> Iterator[Any]:
         count = 0
         for answer in handler(event):
-            if answer[0] == _PENDING:
-                if count == limit:
+            status, matches = answer
+            if status == _PENDING:
+                if count + len(matches) > limit:
+                    if count < limit:
+                        yield status, matches[: limit - count]
                     yield _too_many(limit), None
                     return
-                count += 1
+                count += len(matches)
             yield answer
 
     return on_find
