@@ -1,6 +1,9 @@
 //! The bodies of the fuzz targets over their corpus.
 
-#![allow(clippy::duplicate_mod, reason = "two bodies begin with the same association, and each is a program of its own elsewhere")]
+#![allow(
+    clippy::duplicate_mod,
+    reason = "two bodies begin with the same association, and each is a program of its own elsewhere"
+)]
 
 #[path = "../../../fuzz/bodies/assembler.rs"]
 mod assembler;
