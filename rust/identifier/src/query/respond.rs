@@ -20,16 +20,22 @@ pub struct Override {
 
 impl Query {
     /// The identifier of a response: the requested attributes and no others, of sequences the matching items with the requested attributes,
-    /// what is absent without a value; and `overrides`. In the syntax of the candidate, with its Specific Character Set.
+    /// what is absent without a value; and `overrides`. In `syntax`, with the Specific Character Set of the candidate.
     ///
     /// # Errors
     /// Where the candidate is no dataset.
     pub fn response(&self, candidate: &[u8], syntax: Syntax, overrides: &[Override]) -> Result<Vec<u8>> {
-        let syntax = record::actual_syntax(candidate, syntax);
-        let mut writer = Writer::new(syntax);
+        let actual = record::actual_syntax(candidate, syntax);
+        let mut writer = Writer::new(actual);
         let inherited = Inherited { offset: self.options.local_offset, ..Inherited::default() };
-        self.write(&mut writer, &self.keys, candidate, syntax, &inherited, overrides)?;
-        Ok(writer.finish())
+        self.write(&mut writer, &self.keys, candidate, actual, &inherited, overrides)?;
+        if actual == syntax {
+            return Ok(writer.finish());
+        }
+        // The candidate is not in what it was said to be in: the response is, as nobody could tell from its first element again.
+        let mut right = Writer::new(syntax);
+        other_syntax(&mut right, &writer.finish(), actual, syntax)?;
+        Ok(right.finish())
     }
 
     fn write(
