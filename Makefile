@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python peers lint format bench fuzz wheel clean
+.PHONY: help build demo test test-rust test-python peers conformance lint format bench fuzz wheel clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -49,6 +49,10 @@ test-python: build
 
 peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
 	sh tools/peers.sh $(BIN)/python
+
+conformance: build peers ## the conformance cases against ourselves and the real peers, into docs/conformance-results.md
+	@mkdir -p docs
+	$(BIN)/python -m tests.conformance.peers docs/conformance-results.md
 
 lint: build ## rustfmt, clippy, ruff, mypy
 	cargo fmt --all --check

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import logging
 import threading
 import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,6 +22,8 @@ from .status import StatusDataset
 
 if TYPE_CHECKING:
     from .association import Association
+
+LOGGER = logging.getLogger("dimsefast.requests")
 
 C_STORE_RQ, C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF
 
@@ -319,7 +322,8 @@ def _responses(
                 elif raw:
                     yield status, message.dataset()
                 else:
-                    yield status_from(message), _identifier(message, syntax, field, status not in _NOT_FINAL)
+                    final = status not in _NOT_FINAL
+                    yield status_from(message), _identifier(association, message, syntax, field, final)
     except (TimeoutError, ConnectionAbortedError):
         finished = True
         connection.abort()
@@ -337,8 +341,10 @@ def _responses(
         _end(association, connection, number)
 
 
-def _identifier(message: _core.Message, syntax: str, field: int, final: bool) -> Dataset | None:
-    """The identifier of a response, decoded as far as it makes sense."""
+def _identifier(
+    association: Association, message: _core.Message, syntax: str, field: int, final: bool
+) -> Dataset | None:
+    """The identifier of a response, decoded as far as it makes sense; None for one that is no dataset."""
     if final and field == C_FIND_RQ:
         # Some peers flag a dataset there: the standard has none.
         return None
@@ -346,7 +352,12 @@ def _identifier(message: _core.Message, syntax: str, field: int, final: bool) ->
         return None
     data = message.dataset()
     if data:
-        return decode_dataset(data, syntax)
+        try:
+            return decode_dataset(data, syntax)
+        except ValueError as error:
+            # The responses behind it are worth having.
+            LOGGER.error("%s: the identifier of a response was dropped: %s", association._name, error)
+            return None
     if field != C_FIND_RQ and message.status != 0x0000:
         # Where nothing failed there is no list on the wire; users expect one.
         empty = Dataset()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable
 
@@ -73,9 +74,9 @@ def data(text: str) -> bytes:
     """Hexadecimal, `'text`, a name of `NAMES` after `'`; pieces joined by `+`, repeated by `*N`."""
     joined = b""
     for piece in filter(None, text.split("+")):
-        body, _, times = piece.partition("*")
+        body, _, times = piece.rpartition("*") if re.search(r"\*\d+$", piece) else (piece, "", "1")
         value = NAMES.get(body[1:], body[1:]).encode("latin-1") if body.startswith("'") else bytes.fromhex(body)
-        joined += value * int(times or 1)
+        joined += value * int(times)
     return joined
 
 

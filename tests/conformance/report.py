@@ -48,3 +48,18 @@ def markdown(peers: dict[str, list[Result]]) -> str:
         ]
         lines.append(f"| {case.id} | {case.clause} | {acceptable} | " + " | ".join(cells) + " |")
     return "\n".join(lines).replace("\\", "\\\\") + "\n"
+
+
+HEAD = """# Conformance: what acceptors answer
+
+Raw bytes to each acceptor, each case with the clause of the standard and the set of outcomes that it allows. `make conformance` writes this page; the cases are in
+`tests/conformance/cases`. Outcomes on the wire: `ac` with the result of each context, `rj` and `abort` with their fields, `rsp` with Command Field, status
+and Message ID. A dot is the one acceptable outcome; **bold** is what is outside the set, as it came. An outcome outside the set is a difference to the
+words of the standard, or to our reading of them, and not always one that matters.
+
+"""
+
+
+def document(peers: dict[str, list[Result]]) -> str:
+    """The page of a run against several acceptors."""
+    return HEAD + markdown(peers)

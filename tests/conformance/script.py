@@ -149,9 +149,11 @@ class Wire:
             length, _, control = struct.unpack_from(">IBB", body, at)
             self._pdvs.append((control, body[at + 6 : at + 4 + length]))
             at += 4 + length
-        control = self._pdvs[-1][0]
+        control = self._pdvs[-1][0] if self._pdvs else 0
+        if not control & 2:
+            return None
         command = decode_command(b"".join(payload for kind, payload in self._pdvs if kind & 1))
-        if control & 2 and (not control & 1 or command.get(0x0800) == 0x0101):
+        if not control & 1 or command.get(0x0800) == 0x0101:
             self._pdvs.clear()
             field = command.get(0x0100, 0)
             assert isinstance(field, int)
