@@ -23,7 +23,7 @@ impl Query {
     /// what is absent without a value; and `overrides`. In `syntax`, with the Specific Character Set of the candidate.
     ///
     /// # Errors
-    /// Where the candidate is no dataset.
+    /// Where the candidate is no dataset, or is in another syntax and cannot be said in this one.
     pub fn response(&self, candidate: &[u8], syntax: Syntax, overrides: &[Override]) -> Result<Vec<u8>> {
         let actual = record::actual_syntax(candidate, syntax);
         let mut writer = Writer::new(actual);
@@ -35,7 +35,10 @@ impl Query {
         // The candidate is not in what it was said to be in: the response is, as nobody could tell from its first element again.
         let mut right = Writer::new(syntax);
         other_syntax(&mut right, &writer.finish(), actual, syntax)?;
-        Ok(right.finish())
+        let response = right.finish();
+        // A sequence of the dictionary that came as something else cannot be said without representations.
+        record::parse(&response, syntax)?;
+        Ok(response)
     }
 
     fn write(
