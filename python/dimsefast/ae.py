@@ -32,6 +32,7 @@ from .presentation import (
     PresentationContext,
     build_context,
 )
+from .quota import QuotaOptions
 from .server import AssociationServer
 from .storing import StoreTarget, prepared
 
@@ -46,7 +47,7 @@ DEFAULT_MAXIMUM_PDU_SIZE = 262144
 MOST_REQUESTED_CONTEXTS = 128
 
 
-class ApplicationEntity:
+class ApplicationEntity(QuotaOptions):
     """A DICOM application entity, in either or both roles.
 
     Args:

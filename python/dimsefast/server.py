@@ -31,6 +31,8 @@ class Settings(NamedTuple):
     unrestricted_storage: bool
     maximum_associations: int
     maximum_per_calling: int | None
+    quota_per_calling: tuple[int | None, float | None, float | None] | None
+    quota_per_address: tuple[int | None, float | None, float | None] | None
     maximum_pdu_size: int
     acse_timeout: float | None
     network_timeout: float | None
@@ -126,6 +128,8 @@ class AssociationServer:
             unrestricted_storage=_config.UNRESTRICTED_STORAGE_SERVICE,
             maximum_associations=ae.maximum_associations,
             maximum_per_calling=ae.maximum_associations_per_calling_aet,
+            quota_per_calling=ae.quota_per_calling_aet and ae.quota_per_calling_aet._core(),
+            quota_per_address=ae.quota_per_address and ae.quota_per_address._core(),
             maximum_pdu_size=ae.maximum_pdu_size,
             acse_timeout=core_timeout(ae.acse_timeout),
             network_timeout=core_timeout(ae.network_timeout),

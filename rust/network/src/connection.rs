@@ -164,6 +164,8 @@ pub(crate) struct Core {
     pub(crate) bound: u32,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
+    /// Until when nothing is read: the peer is beyond its quota.
+    pub(crate) paused_until: Option<Duration>,
     /// Responses without a request, and other things that were dropped.
     pub(crate) dropped: u64,
 }
@@ -432,6 +434,7 @@ impl Core {
             store,
             bound,
             admission: None,
+            paused_until: None,
             dropped: 0,
         };
         core.notify(Notice::ConnectionOpen);
@@ -449,6 +452,7 @@ impl Core {
 
     pub(crate) fn wants_input(&self) -> bool {
         !self.waits_for_service()
+            && self.paused_until.is_none()
             && self.jobs.waiting() < WAITING_JOBS
             && self.responses.len() < WAITING_RESPONSES
             && self.association.output_length() - self.written < UNREAD_OUTPUT

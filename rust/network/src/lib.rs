@@ -16,6 +16,7 @@ mod message;
 mod operation;
 pub mod part10;
 pub mod process;
+mod quota;
 mod read;
 mod send;
 mod sink;
@@ -32,6 +33,7 @@ pub use jobs::{Job, JobKind, Notice};
 pub use listen::Server;
 pub use message::{Message, Payload};
 pub use operation::{Patience, Reply, WaitError};
+pub use quota::Quota;
 pub use send::Outgoing;
 pub use sink::{
     Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Header, Layout, LayoutError, Received, StorePlan, Turn,

@@ -257,7 +257,7 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) -> Option<(A
     let association = Association::acceptor(protocol, Duration::ZERO);
     let mut core = Core::new(association, Box::new(transport), config.store.clone(), config.bound);
     core.network_timeout = config.network_timeout;
-    core.admission = Some(Admission::new(server.clone()));
+    core.admission = Some(Admission::new(server.clone(), peer.ip()));
     let driver = Driver::Runtime { notify: Notify::new() };
     let service = server.service.clone();
     let connection = Connection::new(driver, core, service, Instant::now(), peer, local, Arc::downgrade(server));
@@ -284,6 +284,7 @@ async fn run(connection: Arc<Connection>, stream: Arc<TcpStream>) {
                 .association
                 .poll_timeout()
                 .or_else(|| core.network_timeout.map(|timeout| connection.now() + timeout));
+            let deadline = [deadline, core.paused_until].into_iter().flatten().min();
             let jobs = core.start_jobs();
             let (read, write, closed) = (core.wants_input(), core.has_output(), core.transport.is_none());
             connection.tell(core);
