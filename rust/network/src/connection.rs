@@ -27,6 +27,7 @@ use crate::listen::Server;
 use crate::message::Message;
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
+use crate::statistics::{AssociationCounts, Statistics};
 use crate::transport::Transport;
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
@@ -166,6 +167,9 @@ pub(crate) struct Core {
     pub(crate) admission: Option<Admission>,
     /// Until when nothing is read: the peer is beyond its quota.
     pub(crate) paused_until: Option<Duration>,
+    /// Those of the server that accepted it; none for a requestor.
+    pub(crate) statistics: Option<Arc<Statistics>>,
+    pub(crate) counts: AssociationCounts,
     /// Responses without a request, and other things that were dropped.
     pub(crate) dropped: u64,
 }
@@ -435,6 +439,8 @@ impl Core {
             bound,
             admission: None,
             paused_until: None,
+            statistics: None,
+            counts: AssociationCounts::default(),
             dropped: 0,
         };
         core.notify(Notice::ConnectionOpen);

@@ -27,8 +27,7 @@ impl Query {
     pub fn response(&self, candidate: &[u8], syntax: Syntax, overrides: &[Override]) -> Result<Vec<u8>> {
         let actual = record::actual_syntax(candidate, syntax);
         let mut writer = Writer::new(actual);
-        let inherited = Inherited { offset: self.options.local_offset, ..Inherited::default() };
-        self.write(&mut writer, &self.keys, candidate, actual, &inherited, overrides)?;
+        self.write(&mut writer, &self.keys, candidate, actual, &self.outermost(), overrides)?;
         if actual == syntax {
             return Ok(writer.finish());
         }
@@ -39,6 +38,25 @@ impl Query {
         // A sequence of the dictionary that came as something else cannot be said without representations.
         record::parse(&response, syntax)?;
         Ok(response)
+    }
+
+    /// The same where the candidate matches with its own attributes replaced by `overrides`, the first `computed` of them; the others are
+    /// only returned. `None` where it does not match.
+    ///
+    /// # Errors
+    /// Where the candidate is no dataset.
+    pub fn answer(
+        &self,
+        candidate: &[u8],
+        syntax: Syntax,
+        overrides: &[Override],
+        computed: usize,
+    ) -> Result<Option<Vec<u8>>> {
+        let actual = record::actual_syntax(candidate, syntax);
+        if !self.keys_match(&self.keys, candidate, actual, &self.outermost(), &overrides[..computed])? {
+            return Ok(None);
+        }
+        self.response(candidate, syntax, overrides).map(Some)
     }
 
     fn write(
@@ -96,7 +114,7 @@ impl Query {
         let sequence = writer.begin_sequence(returned.tag, false);
         for item in Items::new(&found) {
             let item = item?;
-            if self.keys_match(keys, item, found.items, own)? {
+            if self.keys_match(keys, item, found.items, own, &[])? {
                 let open = writer.begin_item(false);
                 if found.items == syntax {
                     self.write(writer, keys, item, syntax, own, &[])?;
