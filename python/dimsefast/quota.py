@@ -14,8 +14,8 @@ class Quota:
 
     Args:
         associations: at the same time; one more is rejected (transient, local limit exceeded).
-        bytes_per_second: received, at least `LEAST_BYTES_PER_SECOND`. Beyond that, after a second's worth at once, the party's
-            connections are not read for a while, at most half the network time-out at a time.
+        bytes_per_second: received, at least `LEAST_BYTES_PER_SECOND`. Beyond that, after a second's worth at once, the
+            party's connections are not read for a while, at most half the network time-out at a time.
         requests_per_second: likewise; what came in one read is performed before the pause.
 
     Raises ValueError for a limit that is not positive, or too small.

@@ -15,8 +15,8 @@ SERVICES = {"echo": 1, "store": 3, "find": 5}
 class Case(NamedTuple):
     """One case.
 
-    `steps` are done in order (see `script.Wire.run`), then what comes next has to be one of `outcomes`. `local` is what our own requestor has to
-    report, for cases of a requestor.
+    `steps` are done in order (see `script.Wire.run`), then what comes next has to be one of `outcomes`. `local` is what
+    our own requestor has to report, for cases of a requestor.
     """
 
     table: str

@@ -1,4 +1,4 @@
-"""PDUs and messages from the words of a case (PS3.8 9.3, PS3.7 6.3), right by default and wrong where a word says so."""
+"""PDUs and messages from the words of a case (PS3.8 9.3, PS3.7 6.3): right by default, wrong where a word says so."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _associate(kind: int, words: Words, called: str, calling: str, contexts: byt
 
 
 def associate_rq(words: Words, called: str, calling: str) -> bytes:
-    """`ctx=ID/ABSTRACT/TRANSFER,...` each; `many=N` contexts for verification; `context=DATA` raw presentation context items."""
+    """`ctx=ID/ABSTRACT/TRANSFER,...` each; `many=N` contexts for verification; `context=DATA` raw context items."""
     proposed = words.all("ctx")
     many = int(words.one("many", "0"))
     if many:
@@ -194,7 +194,7 @@ def _fragmented(body: bytes, words: Words, default_context: int, kind: int) -> b
 
 
 def command(name: str, words: Words) -> bytes:
-    """A command set of `COMMANDS`: `EEEE=DATA` sets an element, `drop=EEEE` takes it out, `grouplength=N|none` lies about it."""
+    """A command set of `COMMANDS`: `EEEE=DATA` sets an element, `drop=EEEE` takes it out, `grouplength=N|none` lies."""
     elements = dict(COMMANDS[name])
     context_id = CONTEXT_OF[name]
     for number in words.all("drop"):

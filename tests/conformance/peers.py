@@ -1,6 +1,7 @@
-"""`python -m tests.conformance.peers FILE`: the cases against real acceptors and our own, their results as a table in FILE.
+"""`python -m tests.conformance.peers FILE`: the cases against real acceptors and our own, as a table in FILE.
 
-DCMTK's storescp and dcmqrscp, pynetdicom (its own C-FIND, C-STORE and C-ECHO handlers without objects) and Orthanc; those that are not installed are left out.
+DCMTK's storescp and dcmqrscp, pynetdicom (with handlers that hold no objects) and Orthanc; those that are not installed
+are left out.
 """
 
 from __future__ import annotations

@@ -52,9 +52,10 @@ def markdown(peers: dict[str, list[Result]]) -> str:
 
 HEAD = """# Conformance: what acceptors answer
 
-Raw bytes to each acceptor, each case with the clause of the standard and the set of outcomes that it allows. `make conformance` writes this page; the cases are in
-`tests/conformance/cases`. Outcomes on the wire: `ac` with the result of each context, `rj` and `abort` with their fields, `rsp` with Command Field, status
-and Message ID. A dot is the one acceptable outcome; **bold** is what is outside the set, as it came. An outcome outside the set is a difference to the
+Raw bytes to each acceptor, each case with the clause of the standard and the set of outcomes that it allows. `make
+conformance` writes this page; the cases are in `tests/conformance/cases`. Outcomes on the wire: `ac` with the result
+of each context, `rj` and `abort` with their fields, `rsp` with Command Field, status and Message ID. A dot is the one
+acceptable outcome; **bold** is what is outside the set, as it came. An outcome outside the set is a difference to the
 words of the standard, or to our reading of them, and not always one that matters.
 
 """

@@ -26,7 +26,10 @@ class Target(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What came of a case. `skipped` says what the acceptor does not offer; `serves` is whether it answered a new association afterwards."""
+    """What came of a case.
+
+    `skipped` says what the acceptor does not offer; `serves` is whether it answered a new association afterwards.
+    """
 
     case: Case
     outcome: str

@@ -32,9 +32,9 @@ class Unexpected(Exception):
 class Wire:
     """One end of a connection, for a case's steps.
 
-    Outcomes are words: `ac CONTEXT:RESULT ...`, `rj RESULT SOURCE REASON`, `abort SOURCE REASON`, `release-rq`, `release-rp`,
-    `rsp FIELD STATUS MESSAGE-ID` and `rq FIELD MESSAGE-ID` for messages, `close` for the end of the stream however it comes, `silence`, and
-    `nothing in time` where the limit passed.
+    Outcomes are words: `ac CONTEXT:RESULT ...`, `rj RESULT SOURCE REASON`, `abort SOURCE REASON`, `release-rq`,
+    `release-rp`, `rsp FIELD STATUS MESSAGE-ID` and `rq FIELD MESSAGE-ID` for messages, `close` for the end of the
+    stream however it comes, `silence`, and `nothing in time` where the limit passed.
     """
 
     def __init__(self, stream: socket.socket, called: str, calling: str, limit: float) -> None:

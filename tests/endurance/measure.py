@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dimsefast import AE
+
 from tests.conformance.pdus import NAMES
 
 RECEIVER = """

@@ -9,6 +9,7 @@ import time
 from dimsefast import AE
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
+
 from tests.conformance.pdus import NAMES
 
 from .measure import Receiver, Usage, receiver

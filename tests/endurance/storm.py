@@ -1,4 +1,4 @@
-"""`make storm`: thousands of idle associations, silent and slow peers beside an honest one, and connections that come and go."""
+"""`make storm`: idle associations, silent and slow peers beside an honest one, connections that come and go."""
 
 from __future__ import annotations
 

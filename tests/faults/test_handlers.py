@@ -1,4 +1,4 @@
-"""Handlers that raise, return nonsense, call back, or leave: the peer gets an answer or an end, and the server goes on."""
+"""Handlers that raise, return nonsense, call back, or leave: the peer gets an answer or an end, the server goes on."""
 
 from __future__ import annotations
 

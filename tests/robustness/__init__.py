@@ -1,1 +1,1 @@
-"""What a DICOM node meets in the wild: hostile input (H) and odd but honest peers (T), each entry with its tests (`registry`)."""
+"""What a DICOM node meets in the wild: hostile input (H) and odd but honest peers (T); see `registry`."""

@@ -1,4 +1,7 @@
-"""Every entry of the two lists, and the tests that hold it: `FILE::FUNCTION` of Python or Rust, `TABLE.toml::NAME` of a conformance case."""
+"""Every entry of the two lists, and the tests that hold it.
+
+`FILE::FUNCTION` is a test in Python or Rust, `TABLE.toml::NAME` a conformance case.
+"""
 
 from __future__ import annotations
 

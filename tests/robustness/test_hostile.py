@@ -18,6 +18,7 @@ from dimsefast import AE, evt
 from dimsefast.server import AssociationServer
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
+
 from tests.conformance.pdus import COMMANDS, NAMES, Words, associate_rq, pdu, pdv
 from tests.python.scripted import DATA, Peer, encode_command, requestor
 

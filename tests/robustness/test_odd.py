@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from dimsefast import AE, sop_class
 from pydicom import Dataset
+
 from tests.conformance.pdus import NAMES
 from tests.conformance.runner import Target
 from tests.conformance.script import Wire
