@@ -35,9 +35,6 @@ class Quota:
         if self.requests_per_second is not None and not self.requests_per_second > 0:
             raise ValueError(f"a quota of requests a second is positive or None, not {self.requests_per_second!r}")
 
-    def _core(self) -> tuple[int | None, float | None, float | None]:
-        return self.associations, self.bytes_per_second, self.requests_per_second
-
 
 class QuotaOptions:
     """The quotas of an application entity."""
@@ -69,6 +66,11 @@ class QuotaOptions:
 
     def _refresh(self) -> None:
         raise NotImplementedError
+
+
+def core_quota(quota: Quota | None) -> tuple[int | None, float | None, float | None] | None:
+    """As the core takes it."""
+    return None if quota is None else (quota.associations, quota.bytes_per_second, quota.requests_per_second)
 
 
 def _checked(value: Quota | None) -> Quota | None:

@@ -11,6 +11,7 @@ from ._arguments import ContextsByCallingAET, checked_offers
 from .association import Association, core_bits, core_timeout
 from .events import EventType, HandlerTable
 from .presentation import PresentationContext
+from .quota import core_quota
 
 if TYPE_CHECKING:
     import ssl
@@ -178,8 +179,8 @@ class AssociationServer:
             unrestricted_storage=_config.UNRESTRICTED_STORAGE_SERVICE,
             maximum_associations=ae.maximum_associations,
             maximum_per_calling=ae.maximum_associations_per_calling_aet,
-            quota_per_calling=ae.quota_per_calling_aet and ae.quota_per_calling_aet._core(),
-            quota_per_address=ae.quota_per_address and ae.quota_per_address._core(),
+            quota_per_calling=core_quota(ae.quota_per_calling_aet),
+            quota_per_address=core_quota(ae.quota_per_address),
             maximum_pdu_size=ae.maximum_pdu_size,
             acse_timeout=core_timeout(ae.acse_timeout),
             network_timeout=core_timeout(ae.network_timeout),
