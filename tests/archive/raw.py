@@ -68,7 +68,8 @@ def text(elements: list[Element], keyword: str, vr: str) -> str:
     """A value as an index has it: without padding."""
     value = next((element.value for element in elements if element.keyword == keyword), b"")
     character_set = next((element.value for element in elements if element.keyword == "SpecificCharacterSet"), b"")
-    decoded = value.decode({b"ISO_IR 192": "utf-8", b"ISO_IR 100": "latin-1"}.get(character_set, "ascii"), "replace")
+    # What is beyond ASCII without having been declared is read as Latin 1, too.
+    decoded = value.decode("utf-8" if character_set == b"ISO_IR 192" else "latin-1", "replace")
     return decoded.strip(" \0") if vr == "LO" else decoded.rstrip("\0 ")
 
 
