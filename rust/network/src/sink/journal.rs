@@ -64,13 +64,13 @@ pub struct Journal {
 #[derive(Debug)]
 struct Segment {
     number: u64,
-    file: Arc<File>,
+    /// None when the journal is closed.
+    file: Option<Arc<File>>,
     length: u64,
     /// Something is behind `length` that could not be cut off.
     torn: bool,
     /// It could not be flushed: nobody knows what of it is on the disk, so nothing more goes into it.
     spoilt: bool,
-    closed: bool,
     /// How many threads wait for `changed`.
     waiting: usize,
 }
@@ -78,6 +78,10 @@ struct Segment {
 impl Segment {
     fn end(&self) -> Position {
         Position { segment: self.number, offset: self.length }
+    }
+
+    fn file(&self) -> io::Result<&Arc<File>> {
+        self.file.as_ref().ok_or_else(|| io::Error::other("the archive is closed"))
     }
 }
 
@@ -121,8 +125,7 @@ impl Journal {
             file.sync_all()?;
             File::open(folder)?.sync_all()?;
         }
-        let segment =
-            Segment { number, file: Arc::new(file), length, torn: false, spoilt: false, closed: false, waiting: 0 };
+        let segment = Segment { number, file: Some(Arc::new(file)), length, torn: false, spoilt: false, waiting: 0 };
         Ok(Self {
             folder: folder.to_owned(),
             fsync,
@@ -164,25 +167,26 @@ impl Journal {
     pub fn append(&self, name: &str, change: Change) -> io::Result<Position> {
         let frame = segment::frame(name, change);
         let mut segment = locked(&self.writer);
-        if segment.closed || self.generation != process::generation() {
-            return Err(io::Error::other("the archive is closed"));
+        if self.generation != process::generation() {
+            return Err(io::Error::other("the archive belongs to the process before the fork"));
         }
+        segment.file()?;
         if segment.torn {
-            segment.file.set_len(segment.length)?;
+            segment.file()?.set_len(segment.length)?;
             segment.torn = false;
         }
         if segment.length >= self.segment_limit || segment.spoilt {
             self.begin_next(&mut segment)?;
         }
         let written = loop {
-            match (&*segment.file).write(&frame) {
+            match (&**segment.file()?).write(&frame) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Ok(length) if length < frame.len() => break Err(ErrorKind::StorageFull.into()),
                 result => break result,
             }
         };
         if let Err(error) = written {
-            segment.torn = segment.file.set_len(segment.length).is_err();
+            segment.torn = segment.file()?.set_len(segment.length).is_err();
             return Err(error);
         }
         segment.length += frame.len() as u64;
@@ -201,7 +205,7 @@ impl Journal {
     /// Makes the next segment. What is in the one before is on the disk by then, where that is wanted.
     fn begin_next(&self, segment: &mut Segment) -> io::Result<()> {
         if self.fsync && !segment.spoilt {
-            let flushed = segment.file.sync_data();
+            let flushed = segment.file()?.sync_data();
             if flushed.is_err() {
                 segment.spoilt = true;
                 locked(&self.flushed).failed = segment.end();
@@ -216,7 +220,7 @@ impl Journal {
         if self.fsync && !segment.spoilt {
             locked(&self.flushed).up_to = Position { segment: number, offset: 0 };
         }
-        (segment.number, segment.file, segment.length, segment.spoilt) = (number, Arc::new(file), 0, false);
+        (segment.number, segment.file, segment.length, segment.spoilt) = (number, Some(Arc::new(file)), 0, false);
         Ok(())
     }
 
@@ -240,7 +244,10 @@ impl Journal {
                 let segment = locked(&self.writer);
                 (segment.file.clone(), segment.end())
             };
-            let result = file.sync_data();
+            let result = match file {
+                Some(file) => file.sync_data(),
+                None => Err(io::Error::other("the archive is closed")),
+            };
             if result.is_err() {
                 let mut segment = locked(&self.writer);
                 segment.spoilt |= segment.number == end.segment;
@@ -266,7 +273,7 @@ impl Journal {
             if segment.end() > position {
                 return Ok(segment.end());
             }
-            if segment.closed {
+            if segment.file.is_none() {
                 return Err(WaitError::Ended);
             }
             if patience.expired() {
@@ -340,7 +347,7 @@ impl Journal {
 
     /// Nothing more is written; who waits is woken.
     pub fn close(&self) {
-        locked(&self.writer).closed = true;
+        locked(&self.writer).file = None;
         self.changed.notify_all();
     }
 }
