@@ -23,7 +23,7 @@ from ._arguments import (
     syntaxes,
 )
 from ._validators import validate_ae_title, validate_uid
-from .association import Association, core_bits, core_timeout
+from .association import Association, core_timeout
 from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable
 from .log import refresh_level
 from .presentation import (
@@ -336,7 +336,7 @@ class ApplicationEntity:
 
         Args:
             address: (host, port), or (host, port, flowinfo, scope_id) for IPv6; port 0 takes a free one.
-            block: serve until `shutdown` is called from another thread (or Ctrl-C); otherwise return the server.
+            block: serve until `shutdown` is called from another thread, or Ctrl-C; otherwise return the server.
             ssl_context: not supported yet.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
             ae_title: default the AE's own.
@@ -479,7 +479,7 @@ class ApplicationEntity:
                 network_timeout=core_timeout(self._network_timeout),
                 bind=bind,
                 store_to=None if storing is None else storing.plan(self),
-                bound=core_bits(handlers),
+                bound=association._bits,
                 callback=association_callback(association),
             )
         except OSError as error:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from . import _config, _core, evt, requests, services
+from . import _config, _core, requests, services
 from ._uids import uid
 from .events import EventType, HandlerTable
+from .notices import NOTICE_BY_NAME, OBSERVE, core_bits
 from .objects import Fitting
+from .observing import Observer
 from .presentation import PresentationContext
 from .request import ContextTuple
 from .sending import StoreResult
@@ -23,38 +25,6 @@ if TYPE_CHECKING:
     from .ae import ApplicationEntity
     from .server import AssociationServer
     from .storing import StoreTo
-
-#: The core's numbering of notices.
-_NOTICES: tuple[EventType, ...] = (
-    evt.EVT_CONN_OPEN,
-    evt.EVT_REQUESTED,
-    evt.EVT_ACCEPTED,
-    evt.EVT_REJECTED,
-    evt.EVT_ESTABLISHED,
-    evt.EVT_RELEASED,
-    evt.EVT_ABORTED,
-    evt.EVT_CONN_CLOSE,
-)
-_NOTICE_BY_NAME = {event.name: event for event in _NOTICES}
-_BOUND_ECHO, _BOUND_STORE, _BOUND_NEGOTIATION = 1 << 16, 1 << 17, 1 << 18
-_NEGOTIATION = (evt.EVT_ASYNC_OPS, evt.EVT_SOP_COMMON, evt.EVT_SOP_EXTENDED, evt.EVT_USER_ID)
-
-
-def core_bits(handlers: HandlerTable) -> int:
-    """What the core must hand to Python; everything else it settles where it was read."""
-    if handlers.is_empty:
-        return 0
-    bits = sum(1 << at for at, event in enumerate(_NOTICES) if handlers.has(event))
-    if bits:
-        # The last notice of all: whoever is told of anything is kept until then.
-        bits |= 1 << _NOTICES.index(evt.EVT_CONN_CLOSE)
-    if handlers.has(evt.EVT_C_ECHO):
-        bits |= _BOUND_ECHO
-    if handlers.has(evt.EVT_C_STORE):
-        bits |= _BOUND_STORE
-    if any(handlers.has(event) for event in _NEGOTIATION):
-        bits |= _BOUND_NEGOTIATION
-    return bits
 
 
 def core_timeout(value: float | None) -> float | None:
@@ -103,6 +73,9 @@ class Association:
         self._storing: StoreTo | None = None
         self._told: set[str] = set()
         self._tell_lock = threading.Lock()
+        self._observer = Observer()
+        self._bits = core_bits(handlers)
+        self._telling_threads: set[int] = set()
 
     # The core's connection
     # ----------------------------------------------------------------------------------------------
@@ -276,8 +249,9 @@ class Association:
         self._handlers_changed()
 
     def _handlers_changed(self) -> None:
+        self._bits = core_bits(self._handlers)
         if self._connection is not None:
-            self._connection.watch_notices(core_bits(self._handlers))
+            self._connection.watch_notices(self._bits)
 
     def get_events(self) -> list[EventType]:
         """The events that have a handler."""
@@ -287,20 +261,27 @@ class Association:
         """[(handler, args)] of a notification event, (handler, args) of an intervention event."""
         return self._handlers.get_handlers(event)
 
-    def _perform(self, kind: str, message: _core.Message | None) -> None:
+    def _perform(self, kind: str, argument: Any) -> None:
         """Does a job of the core, on whatever thread it chose."""
         self._read_negotiation()
-        if message is not None:
-            thread = threading.get_ident()
+        thread = threading.get_ident()
+        if kind == "request":
             self._handler_threads.add(thread)
             try:
-                services.perform(self, message)
+                services.perform(self, argument)
             finally:
                 self._handler_threads.discard(thread)
         elif kind == "negotiate":
             services.negotiate(self)
         else:
-            self._tell(kind)
+            self._telling_threads.add(thread)
+            try:
+                if argument is None:
+                    self._tell(kind)
+                else:
+                    self._observer.take(self, kind, argument)
+            finally:
+                self._telling_threads.discard(thread)
 
     def _tell(self, kind: str) -> None:
         """Tells the handlers of a notification event, once an association."""
@@ -310,19 +291,24 @@ class Association:
             self._told.add(kind)
         if kind == "EVT_CONN_CLOSE":
             self.ae._closing.discard(self)
-        event = _NOTICE_BY_NAME[kind]
+        event = NOTICE_BY_NAME[kind]
         peer = self.acceptor if self.is_requestor else self.requestor
         self._handlers.notify(self, event, {"address": (peer.address, peer.port)})
 
     def _run_jobs(self) -> None:
-        """Does what the core has left for this thread: notices of a requestor."""
+        """Does what the core has left for this thread: notices of a requestor. Where somebody looks on, others do that:
+        waits until they have.
+        """
         connection = self._connection
+        thread = threading.get_ident()
+        if connection is not None and self._bits & OBSERVE and thread not in self._telling_threads:
+            connection.wait_told()
         while connection is not None and (job := connection.take_job()) is not None:
-            kind, message = job
+            kind, argument = job
             try:
-                self._perform(kind, message)
+                self._perform(kind, argument)
             finally:
-                if message is not None:
+                if kind == "request":
                     connection.request_done()
 
     # Ending
@@ -349,7 +335,7 @@ class Association:
     def _after_end(self) -> None:
         """Tells the handlers what there is to tell by now; the rest comes when the connection is closed."""
         if self.is_requestor:
-            if core_bits(self._handlers):
+            if self._bits:
                 self.ae._closing.add(self)
                 if "EVT_CONN_CLOSE" in self._told:
                     self.ae._closing.discard(self)

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset
 from . import _core
 from ._validators import validate_ae_title
 from .dataset import decode_dataset, encode_dataset
+from .notices import OBSERVE
 from .objects import fitting_context, prepare_store, store_object
 from .request import COMMAND_ELEMENTS, command_elements
 from .sending import Pipeline, StoreResult
@@ -104,7 +105,7 @@ def _begin(association: Association, msg_id: int | None) -> tuple[_core.Connecti
 def _end(association: Association, connection: _core.Connection, msg_id: int) -> None:
     connection.forget(msg_id)
     association._operation.release()
-    if connection.end is not None:
+    if connection.end is not None or association._bits & OBSERVE:
         association._run_jobs()
 
 

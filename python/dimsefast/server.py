@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _config, _core
-from .association import Association, core_bits, core_timeout
+from .association import Association, core_timeout
 from .events import EventType, HandlerTable
+from .notices import core_bits
 from .presentation import PresentationContext
 
 if TYPE_CHECKING:
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
     from .ae import ApplicationEntity
     from .storing import StoreTo
+
+LOGGER = logging.getLogger("dimsefast.server")
 
 #: How long `shutdown` waits for handlers that are still running, in seconds.
 SHUTDOWN_LIMIT = 5.0
@@ -140,9 +144,9 @@ class AssociationServer:
         """Later associations get what the AE says now."""
         self._core.configure(self._settings())
 
-    def _perform(self, connection: _core.Connection, kind: str, message: _core.Message | None) -> None:
+    def _perform(self, connection: _core.Connection, kind: str, argument: Any) -> None:
         """Called by the core, on a thread of its own, for whatever needs Python."""
-        self._association(connection)._perform(kind, message)
+        self._association(connection)._perform(kind, argument)
 
     def _association(self, connection: _core.Connection) -> Association:
         with self._lock:
@@ -174,9 +178,11 @@ class AssociationServer:
         return active
 
     def serve_until_shutdown(self) -> None:
-        """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""
+        """Returns after `shutdown` was called from another thread, or Ctrl-C, which shuts down."""
         try:
             self._stopped.wait()
+        except KeyboardInterrupt:
+            LOGGER.info("interrupted: shutting down the server at %s:%s", *self.address)
         finally:
             self.shutdown()
 

@@ -25,6 +25,7 @@ use crate::admission::Admission;
 use crate::jobs::{Job, JobKind, Jobs, Notice};
 use crate::listen::Server;
 use crate::message::Message;
+use crate::observe::{OBSERVE, Observer};
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
 use crate::transport::Transport;
@@ -122,6 +123,7 @@ pub struct Connection {
     pub generation: u32,
     /// The server that accepted it.
     pub(crate) server: Weak<Server>,
+    itself: Weak<Self>,
 }
 
 /// What the lock protects.
@@ -160,8 +162,9 @@ pub(crate) struct Core {
     pub(crate) end: Option<End>,
     /// Set once, before any dataset of a C-STORE comes in.
     pub(crate) store: StorePlan,
-    /// Bits of [`Notice`], and the two below.
+    /// Bits of [`Notice`], those below, and the OBSERVE ones.
     pub(crate) bound: u32,
+    pub(crate) observer: Observer,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
     /// Responses without a request, and other things that were dropped.
@@ -198,7 +201,7 @@ impl Connection {
         local: SocketAddr,
         server: Weak<Server>,
     ) -> Arc<Self> {
-        let connection = Arc::new(Self {
+        let connection = Arc::new_cyclic(|itself| Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
             local,
@@ -210,6 +213,7 @@ impl Connection {
             epoch,
             generation: process::generation(),
             server,
+            itself: itself.clone(),
         });
         process::current().register(&connection);
         connection
@@ -241,6 +245,7 @@ impl Connection {
         if !held {
             core.flush(now);
         }
+        let told = if core.is_observed() { core.jobs.start_serial() } else { None };
         // What is held goes with what is under way already, or else is the driver's.
         let driver_needed = (core.has_output() && !(held && under_way)) || core.end.is_some();
         // A thread that drives waits on the socket and not for the condition, perhaps for what has just changed.
@@ -253,6 +258,9 @@ impl Connection {
             (Driver::Caller, Some(waker)) => waker.wake(),
             (Driver::Runtime { notify }, _) if driver_needed => notify.notify_one(),
             _ => {}
+        }
+        if let (Some(job), Some(connection)) = (told, self.itself.upgrade()) {
+            self.service.submit(connection, job);
         }
         result
     }
@@ -304,10 +312,15 @@ impl Connection {
         })
     }
 
-    /// Sets which notices and requests go to the service: bits of [`Notice::bit`], [`BOUND_ECHO`], [`BOUND_STORE`] and
-    /// [`BOUND_NEGOTIATION`].
+    /// Sets which notices and requests go to the service: bits of [`Notice::bit`], [`BOUND_ECHO`], [`BOUND_STORE`],
+    /// [`BOUND_NEGOTIATION`], and the OBSERVE ones.
     pub fn watch_notices(&self, bits: u32) {
-        self.lock().bound = bits;
+        let mut core = self.lock();
+        let changes = (core.bound ^ bits) & OBSERVE != 0;
+        core.bound = bits;
+        if changes {
+            core.set_observed();
+        }
     }
 
     /// Changes the ACSE and network time-outs of the live association.
@@ -431,9 +444,13 @@ impl Core {
             end: None,
             store,
             bound,
+            observer: Observer::default(),
             admission: None,
             dropped: 0,
         };
+        if core.is_observed() {
+            core.set_observed();
+        }
         core.notify(Notice::ConnectionOpen);
         core
     }
@@ -455,6 +472,7 @@ impl Core {
     }
 
     pub(crate) fn notify(&mut self, notice: Notice) {
+        self.observe();
         if self.bound & notice.bit() != 0 {
             self.jobs.push(Job::Notice(notice));
         }

@@ -57,6 +57,10 @@ impl Core {
             let received = self.association.handle_bytes(now, &bytes[at..]);
             at += received.consumed;
             let idle = received.consumed == 0 && received.fragment.is_none();
+            if self.observes_pdus() {
+                self.observe_received(&bytes[at - received.consumed..at]);
+                self.observe();
+            }
             match received.fragment {
                 Some(Fragment::Command { context_id, command }) => self.command(now, context_id, command),
                 Some(Fragment::Data { bytes, last, .. }) => self.data(now, bytes, last),
@@ -295,6 +299,7 @@ impl Core {
             self.incoming = None;
             self.notify(Notice::ConnectionClosed);
             *self.association.output() = Vec::new();
+            self.observer.output_taken();
             self.written = 0;
         }
         self.socket = None;
@@ -302,6 +307,7 @@ impl Core {
 
     /// Writes what the transport takes.
     pub(crate) fn flush(&mut self, now: Duration) {
+        self.observe();
         let Some(transport) = &mut self.transport else { return };
         let output = self.association.output();
         while self.written < output.len() {
@@ -321,6 +327,7 @@ impl Core {
                 }
             }
         }
+        self.observer.output_taken();
         let output = self.association.output();
         self.written = 0;
         if output.capacity() > IDLE_OUTPUT && !self.sending {

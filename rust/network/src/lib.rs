@@ -13,6 +13,7 @@ mod jobs;
 mod listen;
 pub mod log;
 mod message;
+mod observe;
 mod operation;
 pub mod part10;
 pub mod process;
@@ -31,6 +32,7 @@ pub use dimsefast_protocol as protocol;
 pub use jobs::{Job, JobKind, Notice};
 pub use listen::Server;
 pub use message::{Message, Payload};
+pub use observe::{OBSERVE_COMMANDS, OBSERVE_PDUS, OBSERVE_TRANSITIONS, Observation, Observed};
 pub use operation::{Patience, Reply, WaitError};
 pub use send::Outgoing;
 pub use sink::{

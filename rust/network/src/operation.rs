@@ -107,6 +107,14 @@ impl Connection {
             if let Some(value) = ready(&mut core) {
                 break Ok(value);
             }
+            if core.is_observed()
+                && let Some(job) = core.jobs.start_serial()
+            {
+                drop(core);
+                self.submit(vec![job]);
+                core = self.lock();
+                continue;
+            }
             if patience.expired() {
                 break Err(WaitError::Timeout);
             }
@@ -303,6 +311,14 @@ impl Connection {
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
     pub fn negotiated(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
         self.wait(patience, |core| (core.established || core.end.is_some()).then_some(()))
+    }
+
+    /// Waits until the service has been told of everything that has happened so far.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
+    pub fn told(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
+        self.wait(patience, |core| core.jobs.is_told().then_some(()))
     }
 
     /// Waits until the transport is closed.

@@ -1,0 +1,95 @@
+//! What is told is what passed, whole, in order, and on both sides the same.
+
+use super::{OBSERVE_COMMANDS, OBSERVE_PDUS, OBSERVE_TRANSITIONS, Observed, is_dataset};
+use crate::connection::Core;
+use crate::drive::tests::Pair;
+use crate::jobs::{Job, JobKind};
+use crate::sink::StorePlan;
+
+/// Begins to look on at both sides of an association through pipes of so many bytes.
+fn observed(bits: u32, capacity: usize) -> Pair {
+    let mut pair = Pair::joined(StorePlan::Memory, capacity, 0);
+    for side in [&mut pair.requestor, &mut pair.acceptor] {
+        side.bound = bits;
+        side.set_observed();
+    }
+    pair
+}
+
+fn seen(core: &mut Core) -> Vec<Observed> {
+    let mut seen = Vec::new();
+    while let Some(job) = core.jobs.start_serial() {
+        core.jobs.done(JobKind::Serial);
+        if let Job::Observation(observation) = job {
+            seen.push(observation.what);
+        }
+    }
+    seen
+}
+
+fn pdus(observed: Vec<Observed>, sent: bool) -> Vec<Vec<u8>> {
+    observed
+        .into_iter()
+        .filter_map(|what| match what {
+            Observed::Sent(pdu) if sent => Some(pdu),
+            Observed::Received(pdu) if !sent => Some(pdu),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn what_one_side_sends_is_what_the_other_receives_pdu_by_pdu() {
+    let dataset: Vec<u8> = (0..300_000_u32).map(|at| at as u8).collect();
+    // Through a narrow pipe; in long fragments, which are read to where they belong.
+    for (capacity, fragment) in [(64, 1000), (1 << 20, 100_000)] {
+        let mut pair = observed(OBSERVE_PDUS, capacity);
+        // The second and third object come when it is known that this peer sends long fragments.
+        for id in 1..=3 {
+            pair.send_store_in(fragment, id, "1.2.3", &dataset);
+        }
+        let sent = pdus(seen(&mut pair.requestor), true);
+        assert_eq!(sent.len(), 3 * (1 + dataset.len().div_ceil(fragment)), "each is one PDU");
+        assert!(sent == pdus(seen(&mut pair.acceptor), false));
+        let carried: usize = sent.iter().filter(|pdu| is_dataset(pdu)).map(|pdu| pdu.len() - 12).sum();
+        assert_eq!(carried, 3 * dataset.len());
+    }
+}
+
+#[test]
+fn commands_alone_are_told_without_their_datasets() {
+    let mut pair = observed(OBSERVE_COMMANDS, 64);
+    for id in 1..=2 {
+        pair.send_store_in(700, id, "1.2.3", &[0; 5000]);
+    }
+    pair.requestor.association.release(std::time::Duration::ZERO).unwrap();
+    pair.requestor.observe();
+    pair.requestor.drive(std::time::Duration::ZERO, true);
+    let sent = pdus(seen(&mut pair.requestor), true);
+    assert_eq!(sent.iter().map(|pdu| pdu[0]).collect::<Vec<_>>(), [4, 4, 5], "two commands and the release");
+    assert!(sent.iter().all(|pdu| !is_dataset(pdu)));
+    pair.acceptor.drive(std::time::Duration::ZERO, true);
+    assert!(sent == pdus(seen(&mut pair.acceptor), false));
+}
+
+#[test]
+fn transitions_are_told_by_their_names_and_nothing_else_is() {
+    let mut pair = observed(OBSERVE_TRANSITIONS, 64);
+    pair.send_store_in(1000, 1, "1.2.3", &[0; 10]);
+    let names = |observed: Vec<Observed>| -> Vec<String> {
+        let name = |what: &Observed| match what {
+            Observed::Transition(step) => format!("{} {} {} {}", step.state, step.event, step.action, step.next),
+            other => panic!("{other:?}"),
+        };
+        observed.iter().map(name).collect()
+    };
+    assert_eq!(names(seen(&mut pair.requestor)), ["Sta6 Evt9 DT-1 Sta6"; 2]);
+    assert_eq!(names(seen(&mut pair.acceptor)), ["Sta6 Evt10 DT-2 Sta6"; 2]);
+}
+
+#[test]
+fn nothing_is_told_where_nobody_asked() {
+    let mut pair = observed(0, 64);
+    pair.send_store_in(1000, 1, "1.2.3", &[0; 10]);
+    assert!(seen(&mut pair.requestor).is_empty() && seen(&mut pair.acceptor).is_empty());
+}
