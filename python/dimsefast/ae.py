@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import UID
 
-from . import _core
+from . import _core, dump
 from ._arguments import (
     Handlers,
     checked_contexts,
@@ -484,8 +484,11 @@ class ApplicationEntity:
             )
         except OSError as error:
             association.failure = f"{called.strip()}@{host}:{port} cannot be reached: {error}"
+            dump.log_unreachable(error)
             return association, error
         association._attach(connection)
+        if association._ended("aborted") and association._ending().startswith("ACSE"):
+            dump.log_timeout("ACSE")
         if association.is_established and not association._has_usable_context:
             association.failure = "the peer accepted none of the proposed presentation contexts"
             association.abort()

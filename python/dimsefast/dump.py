@@ -90,6 +90,18 @@ def wants_identifiers() -> bool:
     return on and _config.LOG_HANDLER_LEVEL != "none" and LOGGER.isEnabledFor(logging.DEBUG)
 
 
+def log_unreachable(error: OSError) -> None:
+    """Logs that no connection came about."""
+    LOGGER.error("Association request failed: unable to connect to remote")
+    LOGGER.error("TCP Initialisation Error: %s", error)
+
+
+def log_timeout(kind: str) -> None:
+    """Logs that an answer did not come in time: of "ACSE" or "DIMSE"."""
+    waited = "response" if kind == "ACSE" else "message response"
+    LOGGER.error("%s timeout reached while waiting for %s", kind, waited)
+
+
 def log_pdu(pdu: PDU, sent: bool) -> None:
     """Logs a PDU that passed. P-DATA-TF is not shown: the messages in it are."""
     step = _STEPS.get(type(pdu))
@@ -111,7 +123,12 @@ def log_message(message: DIMSEMessage, sent: bool, association: Association) -> 
     name = _SERVICES.get(service, service)
     command = message.command_set
     if direction == "RSP":
-        LOGGER.info("%s %s Response (Status: %s)", step, name, _status(command.get("Status")))
+        status = _status(command.get("Status"))
+        if not sent and service in ("C-FIND", "C-GET", "C-MOVE"):
+            is_pending = command.get("Status") in (0xFF00, 0xFF01)
+            LOGGER.info("%s SCP %s: %s", name, "Response" if is_pending else "Result", status)
+        else:
+            LOGGER.info("%s %s Response (Status: %s)", step, name, status)
     else:
         number = command.get("MessageID", command.get("MessageIDBeingRespondedTo"))
         LOGGER.info("%s %s Request (MsgID %s)", step, name, number)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from . import _core
+from . import _core, dump
 from ._validators import validate_ae_title
 from .dataset import decode_dataset, encode_dataset
 from .notices import OBSERVE
@@ -109,6 +109,13 @@ def _end(association: Association, connection: _core.Connection, msg_id: int) ->
         association._run_jobs()
 
 
+def _give_up(connection: _core.Connection, error: Exception) -> None:
+    """No answer came: ends the association, and says why."""
+    if isinstance(error, TimeoutError):
+        dump.log_timeout("DIMSE")
+    connection.abort()
+
+
 def status_from(message: _core.Message) -> StatusDataset:
     """The status of a response, with the optional elements that came with it."""
     code = message.status
@@ -138,8 +145,8 @@ def c_echo(association: Association, msg_id: int | None) -> Dataset:
         context = association._usable(VERIFICATION)[0]
         message = connection.c_echo(context.context_id, number, association._core_dimse_timeout)
         return status_from(message)
-    except (TimeoutError, ConnectionAbortedError):
-        connection.abort()
+    except (TimeoutError, ConnectionAbortedError) as error:
+        _give_up(connection, error)
         return StatusDataset()
     except KeyboardInterrupt:
         connection.abort()
@@ -169,8 +176,8 @@ def c_store(
         timeout = association._core_dimse_timeout
         connection.send_store(store, timeout)
         return status_from(connection.receive_any([number], timeout))
-    except (TimeoutError, ConnectionAbortedError):
-        connection.abort()
+    except (TimeoutError, ConnectionAbortedError) as error:
+        _give_up(connection, error)
         return StatusDataset()
     except KeyboardInterrupt:
         connection.abort()
@@ -321,9 +328,9 @@ def _responses(
                     yield status, message.dataset()
                 else:
                     yield status_from(message), _identifier(message, syntax, field, status not in _NOT_FINAL)
-    except (TimeoutError, ConnectionAbortedError):
+    except (TimeoutError, ConnectionAbortedError) as error:
         finished = True
-        connection.abort()
+        _give_up(connection, error)
         yield (None if raw else StatusDataset()), None
     except GeneratorExit:
         if not finished:

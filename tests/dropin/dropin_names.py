@@ -13,8 +13,12 @@ import pytest
 class Missing:
     """Stands for a name that does not exist: using it fails the test that does."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *_: object) -> None:
+        # A class that is derived from one is no more there than its base.
         self.name = name
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+        return ()
 
     def __call__(self, *_: object, **__: object) -> NoReturn:
         raise AttributeError(f"dimsefast has no {self.name}")

@@ -57,13 +57,13 @@ def copy_to(folder: Path, source: Path) -> list[TestFile]:
 
 def _selected(name: str, text: str) -> TestFile:
     """Which tests of a file use what is internal to pynetdicom."""
-    tree = ast.parse(text)
+    tree, lines = ast.parse(text), text.splitlines()
     names = _internal_names(tree)
     code = [(re.compile(pattern), reason) for pattern, reason in SELECTION["internal"]["code"].items()]
     file = TestFile(name)
 
     def reasons(function: ast.FunctionDef) -> list[str]:
-        body = ast.get_source_segment(text, function) or ""
+        body = "\n".join(lines[function.lineno - 1 : function.end_lineno])
         used = [names[node.id] for node in ast.walk(function) if isinstance(node, ast.Name) and node.id in names]
         return used + [reason for pattern, reason in code if pattern.search(body)]
 

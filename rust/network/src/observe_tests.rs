@@ -1,5 +1,9 @@
 //! What is told is what passed, whole, in order, and on both sides the same.
 
+use std::time::Duration;
+
+use dimsefast_protocol::command;
+
 use super::{OBSERVE_COMMANDS, OBSERVE_PDUS, OBSERVE_TRANSITIONS, Observed, is_dataset};
 use crate::connection::Core;
 use crate::drive::tests::Pair;
@@ -40,20 +44,35 @@ fn pdus(observed: Vec<Observed>, sent: bool) -> Vec<Vec<u8>> {
 
 #[test]
 fn what_one_side_sends_is_what_the_other_receives_pdu_by_pdu() {
-    let dataset: Vec<u8> = (0..300_000_u32).map(|at| at as u8).collect();
     // Through a narrow pipe; in long fragments, which are read to where they belong.
-    for (capacity, fragment) in [(64, 1000), (1 << 20, 100_000)] {
+    for (capacity, fragment, length) in [(64, 3000, 30_000), (1 << 20, 100_000, 300_000)] {
+        let dataset: Vec<u8> = (0..length).map(|at: u32| at as u8).collect();
         let mut pair = observed(OBSERVE_PDUS, capacity);
-        // The second and third object come when it is known that this peer sends long fragments.
+        // With the second and third object it is known that this peer sends long fragments.
         for id in 1..=3 {
             pair.send_store_in(fragment, id, "1.2.3", &dataset);
+            let sent = pdus(seen(&mut pair.requestor), true);
+            assert_eq!(sent.len(), 1 + dataset.len().div_ceil(fragment), "each is one PDU");
+            assert!(sent == pdus(seen(&mut pair.acceptor), false));
+            let carried: usize = sent.iter().filter(|pdu| is_dataset(pdu)).map(|pdu| pdu.len() - 12).sum();
+            assert_eq!(carried, dataset.len());
         }
-        let sent = pdus(seen(&mut pair.requestor), true);
-        assert_eq!(sent.len(), 3 * (1 + dataset.len().div_ceil(fragment)), "each is one PDU");
-        assert!(sent == pdus(seen(&mut pair.acceptor), false));
-        let carried: usize = sent.iter().filter(|pdu| is_dataset(pdu)).map(|pdu| pdu.len() - 12).sum();
-        assert_eq!(carried, 3 * dataset.len());
     }
+}
+
+#[test]
+fn a_peer_waits_while_those_who_look_on_are_behind() {
+    let mut pair = observed(OBSERVE_PDUS, 64);
+    for id in 1..=20 {
+        let command = command::c_echo_rq(id, &"1.2.840.10008.1.1".into());
+        pair.requestor.association.send_command(Duration::ZERO, 1, &command).unwrap();
+    }
+    for _ in 0..1000 {
+        pair.requestor.drive(Duration::ZERO, true);
+        pair.acceptor.drive(Duration::ZERO, true);
+    }
+    assert!(pair.requestor.has_output(), "not everything was read");
+    assert!(pair.acceptor.jobs.waiting() < 30);
 }
 
 #[test]
@@ -62,13 +81,13 @@ fn commands_alone_are_told_without_their_datasets() {
     for id in 1..=2 {
         pair.send_store_in(700, id, "1.2.3", &[0; 5000]);
     }
-    pair.requestor.association.release(std::time::Duration::ZERO).unwrap();
+    pair.requestor.association.release(Duration::ZERO).unwrap();
     pair.requestor.observe();
-    pair.requestor.drive(std::time::Duration::ZERO, true);
+    pair.requestor.drive(Duration::ZERO, true);
     let sent = pdus(seen(&mut pair.requestor), true);
     assert_eq!(sent.iter().map(|pdu| pdu[0]).collect::<Vec<_>>(), [4, 4, 5], "two commands and the release");
     assert!(sent.iter().all(|pdu| !is_dataset(pdu)));
-    pair.acceptor.drive(std::time::Duration::ZERO, true);
+    pair.acceptor.drive(Duration::ZERO, true);
     assert!(sent == pdus(seen(&mut pair.acceptor), false));
 }
 

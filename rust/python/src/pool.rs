@@ -168,7 +168,8 @@ fn observed(py: Python<'_>, Observation { at, what }: Observation) -> PyResult<D
         Observed::Received(pdu) => ("received", (at, PyBytes::new(py, &pdu)).into_pyobject(py)?),
         Observed::Sent(pdu) => ("sent", (at, PyBytes::new(py, &pdu)).into_pyobject(py)?),
         Observed::Transition(step) => {
-            let names = (step.state.to_string(), step.event.to_string(), step.action.to_string(), step.next.to_string());
+            let names =
+                (step.state.to_string(), step.event.to_string(), step.action.to_string(), step.next.to_string());
             ("transition", (at, names.0, names.1, names.2, names.3).into_pyobject(py)?)
         }
     };
