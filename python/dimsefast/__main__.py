@@ -2,8 +2,11 @@
 
 import sys
 
-from . import apps
+from . import __version__, apps
 
+if sys.argv[1:] == ["--version"]:
+    print(__version__)
+    sys.exit()
 if sys.argv[1:] and sys.argv[1] in apps.PROGRAMS:
     sys.exit(apps.main(sys.argv[1], sys.argv[2:]))
 

@@ -59,7 +59,7 @@ def host_name(addr: Any) -> str:
     """The address of a peer as the core takes it; TypeError for what is none."""
     if isinstance(addr, str):
         return addr
-    if isinstance(addr, tuple) and len(addr) == 3 and isinstance(addr[0], str):
+    if isinstance(addr, tuple) and len(addr) == 3 and [*map(type, addr)] == [str, int, int]:
         address, _flowinfo, scope_id = addr
         return f"{address}%{scope_id}" if scope_id else address
     raise TypeError(f"the peer's address is a str or (str, int, int), not {addr!r}")

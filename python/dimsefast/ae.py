@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import UID
 
-from . import _core, dump
+from . import _config, _core, dump
 from ._arguments import (
     Handlers,
     checked_contexts,
@@ -99,6 +99,8 @@ class ApplicationEntity:
         uid = validate_uid(value, "the Implementation Class UID")
         if not uid:
             raise ValueError("the Implementation Class UID must not be empty")
+        if not uid.is_valid:
+            raise ValueError(f"the Implementation Class UID is not a valid UID: {value!r}")
         self._class_uid = uid
         self._refresh()
 
@@ -350,10 +352,11 @@ class ApplicationEntity:
         """
         title = self._ae_title if ae_title is None else validate_ae_title(ae_title, "the AE title")
         chosen = self.supported_contexts if contexts is None else contexts
-        if not chosen:
+        if not chosen and not _config.UNRESTRICTED_STORAGE_SERVICE:
             raise ValueError("a server needs supported presentation contexts: see add_supported_context()")
         for context in chosen:
-            if context.scu_role is False and context.scp_role is False:
+            # A role that is not said is refused where the other one is.
+            if False in (context.scu_role, context.scp_role) and True not in (context.scu_role, context.scp_role):
                 raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
         if ssl_context is not None:
             raise NotImplementedError("TLS is not supported by this version")
@@ -565,9 +568,12 @@ def association_callback(association: Association) -> Callable[[Any, str, Any], 
     """What the core calls between a requestor's calls. It must not keep the association alive."""
     reference = weakref.ref(association)
 
-    def perform(_connection: Any, kind: str, message: Any) -> None:
+    def perform(connection: Any, kind: str, argument: Any) -> None:
         found = reference()
         if found is not None:
-            found._perform(kind, message)
+            if found._connection is None:
+                # Somebody looks on while the answer is still to come.
+                found._attach(connection)
+            found._perform(kind, argument)
 
     return perform

@@ -216,7 +216,7 @@ class Association:
     @property
     def _takes_any_storage(self) -> bool:
         """Whether a context for a class that nobody registered is one for storage."""
-        return self.is_acceptor and _config.UNRESTRICTED_STORAGE_SERVICE
+        return _config.UNRESTRICTED_STORAGE_SERVICE
 
     @property
     def _core_dimse_timeout(self) -> float | None:
@@ -468,12 +468,12 @@ class Association:
     def send_c_find(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = 2
     ) -> Iterator[tuple[Dataset, Dataset | None]]:
-        """Sends a query; yields (status, identifier) for each response as it comes, last the final status with None.
+        """Sends a query, at once; yields (status, identifier) for each response as it comes, last the final status with
+        None.
 
         Leaving the loop early cancels the query. After an abort or time-out the last item is (empty Dataset, None).
 
-        Raises, at the first step: RuntimeError (not established), ValueError (no fitting context, identifier not
-        encodable).
+        Raises RuntimeError (not established), ValueError (no fitting context, identifier not encodable).
         """
         return requests.c_find(self, dataset, query_model, msg_id, priority)
 

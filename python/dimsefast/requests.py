@@ -18,7 +18,7 @@ from .notices import OBSERVE
 from .objects import fitting_context, prepare_store, store_object
 from .request import COMMAND_ELEMENTS, command_elements
 from .sending import Pipeline, StoreResult
-from .status import StatusDataset
+from .status import StatusDataset, code_to_category
 
 if TYPE_CHECKING:
     from .association import Association
@@ -31,6 +31,8 @@ VERIFICATION = "1.2.840.10008.1.1"
 
 #: Statuses of responses that others follow; a request of the peer has none.
 _NOT_FINAL = (0xFF00, 0xFF01, None)
+#: PS3.4 HH: more may follow it in Repository Query.
+REPOSITORY_QUERY, LIMIT_REACHED = "1.2.840.10008.5.1.4.1.1.201.6", 0xB001
 
 #: The elements of a response that become part of its status.
 _STATUS_KEYWORDS = (
@@ -43,6 +45,10 @@ _STATUS_KEYWORDS = (
     "NumberOfWarningSuboperations",
 )
 _TAGS = {keyword: COMMAND_ELEMENTS[keyword] for keyword in _STATUS_KEYWORDS}
+
+
+#: What responses begin with once the request has left.
+_SENT: tuple[Any, Any] = (None, None)
 
 
 class OperationLock:
@@ -261,23 +267,31 @@ def _iterate(
     elements: list[tuple[int, str | int]],
     raw: bool,
 ) -> Iterator[tuple[Any, Any]]:
-    # Two steps, so that the generator can be told to the lock that it holds.
     iterator = _responses(association, field, identifier, model, msg_id, priority, elements, raw)
-    return _Owned(association, iterator)
+    return _Owned(association, iterator, begun=True)
 
 
 class _Owned(Iterator[Any]):
     """The responses to one request, or to many. Closing it, or forgetting it, cancels what is still under way."""
 
-    def __init__(self, association: Association, generator: Generator[Any, None, None]) -> None:
+    def __init__(self, association: Association, generator: Generator[Any, None, None], begun: bool = False) -> None:
         self._association = association
         self._generator = generator
-        self._started = False
+        self._started = begun
+        self._first: Any = None
+        if begun:
+            # The request leaves now: whoever waits before asking for a response, or cancels, may count on that.
+            self._first = next(generator)
+            association._operation.holds(generator)
 
     def __iter__(self) -> _Owned:
         return self
 
     def __next__(self) -> Any:
+        first, self._first = self._first, None
+        # Where the request could not leave, that is what comes of it.
+        if first is not None and first is not _SENT:
+            return first
         if not self._started:
             self._started = True
             first = next(self._generator)
@@ -308,18 +322,20 @@ def _responses(
     context_id, syntax = association._usable(model)[0]
     encoded = identifier if isinstance(identifier, bytes) else encode_dataset(identifier, syntax)
     connection, number = _begin(association, msg_id)
+    open_statuses = (*_NOT_FINAL, LIMIT_REACHED) if str(model) == REPOSITORY_QUERY else _NOT_FINAL
     #: Whether the final response has come, if not yet been handed on.
     finished = False
     try:
         command: list[tuple[int, str | int]] = [(0x0002, str(model)), (0x0700, priority), *elements]
         connection.send_request(context_id, field, number, command, encoded, association._core_dimse_timeout)
+        yield _SENT
         while not finished:
             timeout = association._core_dimse_timeout
             if field == C_GET_RQ:
                 messages = [connection.receive(number, timeout, requests=True)]
             else:
                 messages = connection.receive_all(number, timeout)
-            finished = messages[-1].status not in _NOT_FINAL
+            finished = messages[-1].status not in open_statuses
             for message in messages:
                 status = message.status
                 if status is None:
@@ -350,17 +366,19 @@ def _identifier(message: _core.Message, syntax: str, field: int, final: bool) ->
     if final and field == C_FIND_RQ:
         # Some peers flag a dataset there: the standard has none.
         return None
-    if field != C_FIND_RQ and (not final or message.status == 0x0000):
+    category = "Pending" if message.status is None else code_to_category(message.status)
+    if field != C_FIND_RQ and category not in ("Warning", "Cancel", "Failure"):
         return None
     data = message.dataset()
     if data:
         return decode_dataset(data, syntax)
-    if field != C_FIND_RQ and message.status != 0x0000:
+    if field == C_FIND_RQ:
+        return Dataset() if data is not None else None
+    empty = Dataset()
+    if category != "Failure":
         # Where nothing failed there is no list on the wire; users expect one.
-        empty = Dataset()
         empty.FailedSOPInstanceUIDList = ""
-        return empty
-    return Dataset() if data is not None else None
+    return empty
 
 
 def _perform_here(association: Association, connection: _core.Connection, message: _core.Message) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -56,6 +56,8 @@ class Ticket:
     pipeline: Pipeline | None = None
     #: How often it was sent before.
     attempts: int = 0
+    #: What a handler added to the response after it: command elements.
+    extra: list[tuple[int, bytes | int]] = field(default_factory=list)
 
     def finish(self, status: int | None, error: Exception | None) -> StoreResult:
         """Its result."""

@@ -250,7 +250,7 @@ def test_dumps_have_the_words_that_people_know(
         "Sending Find Request (MsgID 1)",
         "Message Type                  : C-FIND RQ",
         "Identifier                    : Present",
-        "Received Find Response (Status: 0xFF00 - Pending)",
+        "Find SCP Response: 0xFF00 - Pending",
         "Releasing Association",
     ):
         assert words in text, words

@@ -24,6 +24,9 @@ REASON_NOT_SPECIFIED = 0
 
 _C_STORE, _C_GET, _C_FIND, _C_MOVE, _C_ECHO = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030
 
+#: PS3.7 D.3.3.6: what SOP Class Common Extended Negotiation calls it.
+_STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+
 _PERFORMERS = {
     _C_ECHO: verification.echo,
     _C_STORE: storage.store,
@@ -65,8 +68,10 @@ def _knows(association: Association, request: Request, command_field: int) -> bo
     kinds = _REQUESTS.get(service.__name__)
     if kinds is not None:
         return command_field in kinds
-    # A class that nobody registered can only be accepted where the acceptor takes everything as storage.
-    return service is ServiceClass and command_field == _C_STORE and association._takes_any_storage
+    # What nobody registered is for storage where everything is, or where its service class was negotiated to be.
+    common = association._accepted_common.get(request.context.abstract_syntax)
+    is_storage = association._takes_any_storage or (common is not None and common[0] == _STORAGE_SERVICE_CLASS)
+    return service is ServiceClass and command_field == _C_STORE and is_storage
 
 
 _QUERY = {_C_FIND, _C_MOVE, _C_GET}

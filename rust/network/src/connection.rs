@@ -329,6 +329,10 @@ impl Connection {
             core.association.set_acse_timeout(now, acse);
             core.association.set_network_timeout(now, network);
             core.network_timeout = network;
+            // Nobody drives it now: the watch must know the new deadline.
+            if core.driving.is_none() {
+                self.rest(core);
+            }
         });
         self.wake_driver();
     }
