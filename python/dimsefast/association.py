@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from .server import AssociationServer
     from .storing import StoreTo
 
+#: Unified Procedure Step Push.
+UPS_PUSH = "1.2.840.10008.5.1.4.34.6.1"
+#: Unified Procedure Step Watch, Pull, Event and Query.
+OTHER_UPS = [f"1.2.840.10008.5.1.4.34.6.{number}" for number in (2, 3, 4, 5)]
+
 
 def core_timeout(value: float | None) -> float | None:
     """A time-out for the core: None and what is too long to matter are no limit."""
@@ -388,6 +393,9 @@ class Association:
         if found is None:
             self._read_negotiation()
             rows = [] if self._negotiation is None else self._negotiation.usable(key[0])
+            if not rows and key[0] == UPS_PUSH and self._negotiation is not None:
+                # PS3.4 CC.3.1: an instance is of the Push class, whichever of the classes was negotiated.
+                rows = [row for other in OTHER_UPS for row in self._negotiation.usable(other)]
             found = [
                 Fitting(context_id, transfer_syntax)
                 for context_id, transfer_syntax, as_scu, as_scp in rows

@@ -45,6 +45,8 @@ _STATUS_KEYWORDS = (
     "NumberOfWarningSuboperations",
 )
 _TAGS = {keyword: COMMAND_ELEMENTS[keyword] for keyword in _STATUS_KEYWORDS}
+#: The elements that count sub-operations that are over.
+_DONE = [_TAGS[f"NumberOf{how}Suboperations"][0] for how in ("Completed", "Failed", "Warning")]
 
 
 #: What responses begin with once the request has left.
@@ -323,8 +325,8 @@ def _responses(
     encoded = identifier if isinstance(identifier, bytes) else encode_dataset(identifier, syntax)
     connection, number = _begin(association, msg_id)
     open_statuses = (*_NOT_FINAL, LIMIT_REACHED) if str(model) == REPOSITORY_QUERY else _NOT_FINAL
-    #: Whether the final response has come, if not yet been handed on.
-    finished = False
+    #: Whether the final response has come, if not yet been handed on; whether the next request may begin.
+    finished = ended = False
     try:
         command: list[tuple[int, str | int]] = [(0x0002, str(model)), (0x0700, priority), *elements]
         connection.send_request(context_id, field, number, command, encoded, association._core_dimse_timeout)
@@ -340,7 +342,12 @@ def _responses(
                 status = message.status
                 if status is None:
                     _perform_here(association, connection, message)
-                elif raw:
+                    continue
+                if finished and message is messages[-1]:
+                    # Whoever has the final response need not come back for the end of the iteration.
+                    ended = True
+                    _end(association, connection, number)
+                if raw:
                     yield status, message.dataset()
                 else:
                     yield status_from(message), _identifier(message, syntax, field, status not in _NOT_FINAL)
@@ -358,7 +365,8 @@ def _responses(
             connection.abort()
         raise
     finally:
-        _end(association, connection, number)
+        if not ended:
+            _end(association, connection, number)
 
 
 def _identifier(message: _core.Message, syntax: str, field: int, final: bool) -> Dataset | None:
@@ -375,7 +383,7 @@ def _identifier(message: _core.Message, syntax: str, field: int, final: bool) ->
     if field == C_FIND_RQ:
         return Dataset() if data is not None else None
     empty = Dataset()
-    if category != "Failure":
+    if category != "Failure" or any(any(message.element(number) or b"") for number in _DONE):
         # Where nothing failed there is no list on the wire; users expect one.
         empty.FailedSOPInstanceUIDList = ""
     return empty

@@ -10,6 +10,10 @@ from typing import Any, NoReturn
 import pytest
 
 
+# A switch of pynetdicom's sockets that its tests of TLS read: there is always TLS.
+importlib.import_module("dimsefast.transport")._HAS_SSL = True  # type: ignore[attr-defined]
+
+
 class Missing:
     """Stands for a name that does not exist: using it fails the test that does."""
 

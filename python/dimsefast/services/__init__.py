@@ -47,12 +47,14 @@ def perform(association: Association, message: Message) -> None:
     performer = _PERFORMERS.get(message.command_field)
     try:
         if performer is None or not _knows(association, request, message.command_field):
-            LOGGER.error(
-                "%s: a request %04XH in a context for %s, which does not know it: association aborted",
-                association._name,
-                message.command_field,
-                request.context.abstract_syntax.name,
-            )
+            uid = request.context.abstract_syntax
+            if uid_to_service_class(uid) is ServiceClass:
+                LOGGER.error(
+                    "%s: No supported service class available for the SOP Class UID '%s'", association._name, uid
+                )
+            else:
+                field = message.command_field
+                LOGGER.error("%s: %s knows no request %04XH", association._name, uid.name, field)
             connection.abort_provider(REASON_NOT_SPECIFIED)
             return
         performer(association, request)

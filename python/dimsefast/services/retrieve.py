@@ -157,7 +157,9 @@ def _operate(
         handler, args = bound
         event = Event(association, kind, {"request": request, "context": request.context})
         try:
-            items = iter(handler(event, *args))
+            yielding = handler(event, *args)
+            # A handler that has nothing to yield may be no generator.
+            items = iter(() if yielding is None else yielding)
         except Exception:
             report_failure(association, kind.name)
             raise _Finished(failed) from None
@@ -311,7 +313,7 @@ class _Retrieval:
         status, failed = ending.status, own_failed_list(ending.yielded) or operations.failed_instances
         if status is None:
             status = operations.final_status()
-        elif ending.is_said and code_to_category(status) in ("Warning", "Failure"):
+        elif code_to_category(status) in ("Warning", "Failure"):
             operations.failed += operations.remaining
         elif ending.is_said and status == SUCCESS and operations.failed + operations.warning > 0:
             status = WARNING

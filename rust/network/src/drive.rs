@@ -285,6 +285,9 @@ impl Core {
                     format!("association aborted, the peer broke the protocol: {cause}: {}", who())
                 });
             }
+            End::Aborted { cause: AbortCause::NetworkTimeout, .. } => {
+                log::record(Level::Error, || format!("Network timeout reached: association aborted: {}", who()));
+            }
             End::Aborted { cause, .. } => {
                 log::record(Level::Info, || format!("association aborted ({cause}): {}", who()));
             }
