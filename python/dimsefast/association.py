@@ -185,6 +185,16 @@ class Association:
         return self._connection is not None and not self._connection.is_finished
 
     @property
+    def local(self) -> dict[str, Any]:
+        """Address, port, AE title and mode of this side."""
+        return (self.requestor if self.is_requestor else self.acceptor).info
+
+    @property
+    def remote(self) -> dict[str, Any]:
+        """The same of the other side."""
+        return (self.acceptor if self.is_requestor else self.requestor).info
+
+    @property
     def accepted_contexts(self) -> list[PresentationContext]:
         """The accepted presentation contexts, each with its one transfer syntax."""
         return [context for context in self._contexts if context.result == 0]

@@ -102,6 +102,9 @@ def _begin(association: Association, msg_id: int | None) -> tuple[_core.Connecti
     """The connection and a Message ID for one request, which `_end` gives back."""
     _refuse_own_handler(association)
     connection = association._live()
+    if not association._bits & OBSERVE and dump.is_wanted():
+        # Somebody has begun to read the log since.
+        association._handlers_changed()
     association._operation.acquire()
     try:
         return connection, connection.begin(msg_id)

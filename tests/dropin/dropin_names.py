@@ -9,9 +9,21 @@ from typing import Any, NoReturn
 
 import pytest
 
-
 # A switch of pynetdicom's sockets that its tests of TLS read: there is always TLS.
 importlib.import_module("dimsefast.transport")._HAS_SSL = True  # type: ignore[attr-defined]
+
+
+class Ignored:
+    """Stands for private tables of pynetdicom that its fixtures take a registered UID back out of."""
+
+    def __getitem__(self, key: object) -> Ignored:
+        return self
+
+    def remove(self, value: object) -> None:
+        """Nothing."""
+
+
+importlib.import_module("dimsefast.service_class").ServiceClass._SUPPORTED_UIDS = Ignored()  # type: ignore[attr-defined]
 
 
 class Missing:

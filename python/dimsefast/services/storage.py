@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +55,8 @@ def store(association: Association, request: Request) -> None:
             report_failure(association, "EVT_C_STORE")
         if message.path is not None and association._storing is None:
             # A temporary file is there during the handler only.
-            Path(message.path).unlink(missing_ok=True)
+            with suppress(OSError):
+                Path(message.path).unlink()
     if connection.end is None:
         connection.respond(request.message, code, None, extra, association._core_dimse_timeout)
 
