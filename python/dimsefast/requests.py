@@ -16,7 +16,7 @@ from ._validators import validate_ae_title
 from .dataset import decode_dataset, encode_dataset
 from .notices import OBSERVE
 from .objects import fitting_context, prepare_store, store_object
-from .request import COMMAND_ELEMENTS, command_elements
+from .request import command_elements
 from .sending import Pipeline, StoreResult
 from .status import StatusDataset, code_to_category
 
@@ -44,10 +44,9 @@ _STATUS_KEYWORDS = (
     "NumberOfFailedSuboperations",
     "NumberOfWarningSuboperations",
 )
-_TAGS = {keyword: COMMAND_ELEMENTS[keyword] for keyword in _STATUS_KEYWORDS}
-#: The elements that count sub-operations that are over.
-_DONE = [_TAGS[f"NumberOf{how}Suboperations"][0] for how in ("Completed", "Failed", "Warning")]
 
+#: The elements that count sub-operations that are over: completed, failed, warning.
+_DONE = (0x1021, 0x1022, 0x1023)
 
 #: What responses begin with once the request has left.
 _SENT: tuple[Any, Any] = (None, None)
@@ -120,13 +119,6 @@ def _end(association: Association, connection: _core.Connection, msg_id: int) ->
         association._run_jobs()
 
 
-def _give_up(connection: _core.Connection, error: Exception) -> None:
-    """No answer came: ends the association, and says why."""
-    if isinstance(error, TimeoutError):
-        dump.log_timeout("DIMSE")
-    connection.abort()
-
-
 def status_from(message: _core.Message) -> StatusDataset:
     """The status of a response, with the optional elements that came with it."""
     code = message.status
@@ -147,6 +139,13 @@ def status_from(message: _core.Message) -> StatusDataset:
 def _check_priority(priority: int) -> None:
     if priority not in (0, 1, 2):
         raise ValueError(f"priority is 0 (medium), 1 (high) or 2 (low), not {priority!r}")
+
+
+def _give_up(connection: _core.Connection, error: Exception) -> None:
+    """No answer came: ends the association, and says why."""
+    if isinstance(error, TimeoutError):
+        dump.log_timeout("DIMSE")
+    connection.abort()
 
 
 def c_echo(association: Association, msg_id: int | None) -> Dataset:

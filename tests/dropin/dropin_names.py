@@ -5,6 +5,10 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import socket
+import subprocess
+import time
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
@@ -77,6 +81,33 @@ def _whatever_the_words(check: Any) -> Any:
 
 pytest.raises = _whatever_the_words(pytest.raises)
 pytest.warns = _whatever_the_words(pytest.warns)
+
+
+class Started(subprocess.Popen):  # type: ignore[type-arg]
+    """A process that the suite starts. It gives servers half a second to listen, which is not for every machine."""
+
+    last: subprocess.Popen[Any] | None = None
+
+    def __init__(self, command: Any, *arguments: Any, **options: Any) -> None:
+        super().__init__(command, *arguments, **options)
+        if any(str(part).endswith("scp") for part in command):
+            Started.last = self
+
+
+def sleep_until_it_listens(seconds: float, _sleep: Callable[[float], None] = time.sleep) -> None:
+    """`time.sleep`, and before that a wait for the server that was started last."""
+    process, Started.last = Started.last, None
+    deadline = time.monotonic() + 30
+    while process is not None and process.poll() is None and time.monotonic() < deadline:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", 11112)) == 0:
+                break
+        _sleep(0.05)
+    _sleep(seconds)
+
+
+subprocess.Popen = Started  # type: ignore[misc]
+time.sleep = sleep_until_it_listens
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
