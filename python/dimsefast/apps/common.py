@@ -19,7 +19,7 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from .. import AE, ALL_TRANSFER_SYNTAXES, DISCARD, StoreTo, __version__
+from .. import AE, ALL_TRANSFER_SYNTAXES, DISCARD, StoreTo, __version__, sop_class
 from ..ae import DEFAULT_MAXIMUM_PDU_SIZE
 from ..association import Association
 from ..cli.keys import add_key
@@ -55,6 +55,28 @@ def run(command: click.Command, name: str, arguments: Sequence[str]) -> int:
         return 2
     except (KeyboardInterrupt, click.Abort):
         return 130
+
+
+#: What the names of received files begin with.
+_PREFIXES = {
+    "CTImageStorage": "CT",
+    "EnhancedCTImageStorage": "CTE",
+    "MRImageStorage": "MR",
+    "EnhancedMRImageStorage": "MRE",
+    "PositronEmissionTomographyImageStorage": "PT",
+    "EnhancedPETImageStorage": "PTE",
+    "RTImageStorage": "RI",
+    "RTDoseStorage": "RD",
+    "RTPlanStorage": "RP",
+    "RTStructureSetStorage": "RS",
+    "ComputedRadiographyImageStorage": "CR",
+    "UltrasoundImageStorage": "US",
+    "EnhancedUSVolumeStorage": "USE",
+    "XRayAngiographicImageStorage": "XA",
+    "EnhancedXAImageStorage": "XAE",
+    "NuclearMedicineImageStorage": "NM",
+    "SecondaryCaptureImageStorage": "SC",
+}
 
 
 # Options
@@ -297,7 +319,13 @@ def store_target(options: dict[str, Any]) -> Any:
     except OSError as error:
         LIBRARY.error("Unable to create the output directory %s: %s", folder, error)
         sys.exit(1)
-    return StoreTo(folder, layout="{Modality}.{SOPInstanceUID}", missing="UN", duplicates="replace")
+    others = _named(folder, "UN")
+    known = {str(getattr(sop_class, keyword)): _named(folder, prefix) for keyword, prefix in _PREFIXES.items()}
+    return StoreTo(lambda request, _association, _header: known.get(request.AffectedSOPClassUID, others), attributes=())
+
+
+def _named(folder: Path, prefix: str) -> StoreTo:
+    return StoreTo(folder, layout=f"{prefix}.{{SOPInstanceUID}}", duplicates="replace")
 
 
 def report(name: str, responses: Any) -> int:
