@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from . import _config, _core, requests, services
-from ._uids import uid
+from ._uids import OTHER_UPS, UPS_PUSH, uid
 from .events import EventType, HandlerTable
 from .notices import NOTICE_BY_NAME, OBSERVE, core_bits
 from .objects import Fitting
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from .ae import ApplicationEntity
     from .server import AssociationServer
     from .storing import StoreTo
-
-#: Unified Procedure Step Push.
-UPS_PUSH = "1.2.840.10008.5.1.4.34.6.1"
-#: Unified Procedure Step Watch, Pull, Event and Query.
-OTHER_UPS = [f"1.2.840.10008.5.1.4.34.6.{number}" for number in (2, 3, 4, 5)]
 
 
 def core_timeout(value: float | None) -> float | None:
