@@ -183,9 +183,11 @@ def acceptor_options(name: str) -> Callable[[F], F]:
             click.option("-aet", "--ae-title", default=name.upper(), show_default=True, help="our AE title"),
             *_timeouts(),
             click.option("-ba", "--bind-address", default="", help="the address to listen on; all without"),
-            click.option("--prefer-uncompr", is_flag=True, help="prefer explicit VR (also as -x=)"),
-            click.option("-xe", "--prefer-little", is_flag=True, help="prefer Explicit VR Little Endian"),
-            click.option("-xb", "--prefer-big", is_flag=True, help="prefer Explicit VR Big Endian"),
+            click.option(
+                "--prefer-uncompr", is_flag=True, help="no effect (also as -x=): the requestor's order counts"
+            ),
+            click.option("-xe", "--prefer-little", is_flag=True, help="no effect: the requestor's order counts"),
+            click.option("-xb", "--prefer-big", is_flag=True, help="no effect: the requestor's order counts"),
             click.option("-xi", "--implicit", is_flag=True, help="accept Implicit VR Little Endian only"),
         ]
     )
@@ -274,14 +276,8 @@ def requested_syntaxes(options: dict[str, Any]) -> list[Any]:
 
 
 def supported_syntaxes(options: dict[str, Any]) -> list[Any]:
-    """The transfer syntaxes to accept. A requestor's order counts more than ours."""
-    if options["implicit"]:
-        return [ImplicitVRLittleEndian]
-    first = ExplicitVRBigEndian if options["prefer_big"] else ExplicitVRLittleEndian
-    preferred = [first] if options["prefer_big"] or options["prefer_little"] else []
-    last = [ImplicitVRLittleEndian] if options["prefer_uncompr"] else []
-    between = [syntax for syntax in ALL_TRANSFER_SYNTAXES if syntax not in preferred + last]
-    return preferred + between + last
+    """The transfer syntaxes to accept. Of those that a requestor proposes its first one is taken."""
+    return [ImplicitVRLittleEndian] if options["implicit"] else list(ALL_TRANSFER_SYNTAXES)
 
 
 def identifier(options: dict[str, Any]) -> Dataset:
