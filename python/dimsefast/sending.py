@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.dataset import Dataset
 
-from . import _core
+from . import _core, dump
 from .objects import StoreObject, fitting_context, prepare_store, store_object
 
 if TYPE_CHECKING:
@@ -189,6 +189,7 @@ class Pipeline:
         ending = association._ending() or str(error)
         self._connection.abort()
         if isinstance(error, TimeoutError):
+            dump.log_timeout("DIMSE")
             self._lost = TimeoutError(f"{association._name} timed out: no answer in {association.dimse_timeout:g} s")
         else:
             self._lost = ConnectionAbortedError(f"{association._name} ended: {ending}")

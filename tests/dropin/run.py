@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import subprocess
@@ -26,6 +27,11 @@ EXPECTED: dict[str, str] = {test: reason for reason, tests in _DIFFERENCES["fail
 EITHER: dict[str, str] = {test: reason for reason, tests in _DIFFERENCES["either"].items() for test in tests}
 
 
+def is_expected(test: str) -> bool:
+    """Whether the test may fail."""
+    return test in EXPECTED or any(fnmatch.fnmatchcase(test, pattern) for pattern in EITHER)
+
+
 @dataclass
 class Result:
     """What came of one file."""
@@ -41,8 +47,7 @@ class Result:
     def surprises(self) -> list[str]:
         """Failures that nobody expects, and expected ones that did not come."""
         mine = {test for test in EXPECTED if test.startswith(f"{self.file.name}::")}
-        known = {**EXPECTED, **EITHER}
-        rows = [f"{test}: {words}" for test, words in sorted(self.failed.items()) if test not in known]
+        rows = [f"{test}: {words}" for test, words in sorted(self.failed.items()) if not is_expected(test)]
         rows += [f"{test}: passes, though expected to fail" for test in sorted(mine & self.passed)]
         rows += [
             f"{test}: expected to fail, does not exist" for test in sorted(mine - self.passed - self.failed.keys())
@@ -115,7 +120,7 @@ def table(results: list[Result]) -> str:
     for result in results:
         count = len(result.passed) + len(result.failed)
         ran, passed = ran + count, passed + len(result.passed)
-        expected = sum(test in EXPECTED or test in EITHER for test in result.failed)
+        expected = sum(map(is_expected, result.failed))
         lines.append(
             f"{result.file.name:44}{count:6}{len(result.passed):6}{len(result.failed):6}{expected:18}"
             f"{len(result.file.excluded):10}"

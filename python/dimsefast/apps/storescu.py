@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from .. import _core
 from ..ae import AE, MOST_REQUESTED_CONTEXTS
+from ..objects import store_object
 from ..presentation import StoragePresentationContexts
 from .common import associated, entity, request_syntax_options, requested_syntaxes, requestor_options
 
@@ -33,11 +33,11 @@ def _require_contexts(ae: AE, files: list[Path]) -> list[Path]:
     usable = []
     for file in files:
         try:
-            sop_class, _, syntax, _ = _core.read_file_meta(file)
-        except (OSError, ValueError) as error:
+            found = store_object(file)
+        except (OSError, ValueError, AttributeError) as error:
             LOGGER.error("Bad DICOM file: %s: %s", file, error)
             continue
-        wanted[sop_class].add(syntax)
+        wanted[found.sop_class].add(found.transfer_syntax)
         usable.append(file)
     pairs = [(sop_class, syntax) for sop_class, syntaxes in wanted.items() for syntax in sorted(syntaxes)]
     if len(pairs) > MOST_REQUESTED_CONTEXTS:
