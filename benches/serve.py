@@ -1,6 +1,7 @@
 """A server of dimsefast in a process of its own: prints its port and serves until its standard input ends.
 
-python benches/serve.py folder FOLDER | discard | handler | find raw|datasets | retrieve FOLDER DESTINATION_PORT
+python benches/serve.py folder FOLDER | discard | handler | find raw|datasets | retrieve FOLDER DESTINATION_PORT |
+    archive FOLDER DURABILITY
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dimsefast import AE, DISCARD, evt
+from dimsefast import AE, DISCARD, Archive, evt
 from dimsefast.dataset import encode_dataset
 from pydicom import Dataset
 
@@ -69,6 +70,8 @@ def options(kind: str, arguments: list[str]) -> dict[str, Any]:
     match kind, arguments:
         case "folder", [folder]:
             return {"store_to": folder}
+        case "archive", [folder, durability]:
+            return {"store_to": Archive(folder, durability=durability).store_to}
         case "discard", []:
             return {"store_to": DISCARD}
         case "handler", []:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import UID
 
-from . import _config, _core, dump
+from . import _core, dump
 from ._arguments import (
+    ContextsByCallingAET,
     Handlers,
     checked_contexts,
+    checked_titles,
     handler_table,
     host_name,
     keep_without,
@@ -330,9 +332,10 @@ class ApplicationEntity:
         block: bool = True,
         ssl_context: ssl.SSLContext | None = None,
         evt_handlers: Handlers | None = None,
-        ae_title: str | None = None,
+        ae_title: str | Sequence[str] | None = None,
         contexts: list[PresentationContext] | None = None,
         store_to: StoreTarget | None = None,
+        contexts_by_calling_aet: ContextsByCallingAET | None = None,
     ) -> AssociationServer | None:
         """Listens for associations and serves them.
 
@@ -341,30 +344,29 @@ class ApplicationEntity:
             block: serve until `shutdown` is called from another thread, or Ctrl-C; otherwise return the server.
             ssl_context: not supported yet.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
-            ae_title: default the AE's own.
+            ae_title: default the AE's own; with several, peers may call it by any of them.
             contexts: default the AE's supported contexts.
             store_to: a folder in which each received object is written as `<SOP Instance UID>.dcm`, without Python;
                 `DISCARD`; a callable that says where; or one of these in detail: see `StoreTo`. A handler of
                 EVT_C_STORE, if bound, is told afterwards and gives the status.
+            contexts_by_calling_aet: what certain peers are offered in place of `contexts`, by calling AE title; without
+                any context they are rejected, as are all others where `contexts` is empty. With it a context that
+                refuses the SCU role also refuses who does not negotiate roles.
 
         Raises ValueError without supported contexts, or for a context that refuses both roles; NotADirectoryError for
         a `store_to` that is no folder; OSError where the address cannot be bound.
         """
-        title = self._ae_title if ae_title is None else validate_ae_title(ae_title, "the AE title")
+        titles = checked_titles(self._ae_title if ae_title is None else ae_title)
         chosen = self.supported_contexts if contexts is None else contexts
-        if not chosen and not _config.UNRESTRICTED_STORAGE_SERVICE:
-            raise ValueError("a server needs supported presentation contexts: see add_supported_context()")
-        for context in chosen:
-            # A role that is not said is refused where the other one is.
-            if False in (context.scu_role, context.scp_role) and True not in (context.scu_role, context.scp_role):
-                raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
         if ssl_context is not None:
             raise NotImplementedError("TLS is not supported by this version")
         storing = prepared(store_to)
         refresh_level()
         with self._lock:
             # It listens before it is made: who is quick to connect may also be quick to call `shutdown`.
-            server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), storing)
+            server = AssociationServer(
+                self, address, titles, chosen, handler_table(evt_handlers), storing, None, contexts_by_calling_aet
+            )
             self._servers.append(server)
         if not block:
             return server

@@ -81,6 +81,32 @@ def test_query_and_retrieve(dcmqrscp: tuple[int, int, int], tmp_path: Path, samp
     assert dcmread(tmp_path / "moved" / f"CT.{found.sop_instance}").PixelData == dcmread(found.path).PixelData
 
 
+def test_the_archive(tmp_path: Path, samples: dict[str, Sample]) -> None:
+    port, own = free_port(), free_port()
+    (tmp_path / "qr.ini").write_text(
+        f"[DEFAULT]\nport = {port}\nae_title = QR\n[SELF]\naddress = 127.0.0.1\nport = {own}\n"
+    )
+    command = [sys.executable, "-m", "dimsefast", "qrscp", "-c", "qr.ini", "-ba", "127.0.0.1"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: listens(port), "qrscp to listen")
+        found = samples["explicit"]
+        call("storescu", "127.0.0.1", port, found.path)
+        peer = ("127.0.0.1", port, "-aec", "QR", "-aet", "SELF", "-S")
+        keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={dcmread(found.path).StudyInstanceUID}")
+        shown = app("findscu", *peer, "-v", *keys, folder=tmp_path)
+        assert "Find SCP Response: 0xFF00 - Pending" in shown
+        storage = ("--store", "--store-port", own, "--store-aet", "SELF", "-od", "moved")
+        app("movescu", *peer, "-aem", "SELF", *keys, *storage, folder=tmp_path)
+        assert equal(tmp_path / "moved" / f"CT.{found.sop_instance}", found)
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    app("qrscp", "-c", "qr.ini", "--clean", folder=tmp_path)
+    assert not list((tmp_path / "instances").rglob("*.dcm"))
+
+
 def test_wrong_usage_is_told(tmp_path: Path) -> None:
     assert "one of -q, -v and -d" in app("echoscu", "127.0.0.1", 104, "-q", "-v", folder=tmp_path, status=2)
     assert "Nonsense" in app("findscu", "127.0.0.1", 104, "-k", "Nonsense=1", folder=tmp_path, status=2)

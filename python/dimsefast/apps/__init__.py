@@ -1,4 +1,4 @@
-"""The programs of pynetdicom under their names and with their options: `python -m dimsefast echoscu ...`.
+"""The eight programs of pynetdicom under their names and with their options: `python -m dimsefast echoscu ...`.
 
 For new scripts there is the `dimsefast` command, which does more with less.
 """
@@ -9,7 +9,7 @@ import importlib
 from collections.abc import Sequence
 
 #: The programs, each a module of this package.
-PROGRAMS = ("echoscp", "echoscu", "findscu", "getscu", "movescu", "storescp", "storescu")
+PROGRAMS = ("echoscp", "echoscu", "findscu", "getscu", "movescu", "qrscp", "storescp", "storescu")
 
 
 def main(name: str, arguments: Sequence[str]) -> int:

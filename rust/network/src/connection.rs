@@ -28,6 +28,7 @@ use crate::message::Message;
 use crate::observe::{OBSERVE, Observer};
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
+use crate::statistics::{AssociationCounts, Statistics};
 use crate::transport::Transport;
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
@@ -167,6 +168,9 @@ pub(crate) struct Core {
     pub(crate) observer: Observer,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
+    /// Those of the server that accepted it; none for a requestor.
+    pub(crate) statistics: Option<Arc<Statistics>>,
+    pub(crate) counts: AssociationCounts,
     /// Responses without a request, and other things that were dropped.
     pub(crate) dropped: u64,
 }
@@ -450,6 +454,8 @@ impl Core {
             bound,
             observer: Observer::default(),
             admission: None,
+            statistics: None,
+            counts: AssociationCounts::default(),
             dropped: 0,
         };
         if core.is_observed() {

@@ -54,6 +54,13 @@ impl Message {
         self.inner.command.status().map(|status| status.0)
     }
 
+    /// How a request has been answered by now: (final status, Pending responses, seconds since it came).
+    #[getter]
+    fn outcome(&self) -> (Option<u16>, u64, f64) {
+        let outcome = self.inner.outcome();
+        (outcome.status.map(|status| status.0), outcome.pending, outcome.time.as_secs_f64())
+    }
+
     /// The elements of the command set: (element number, value as sent), in order.
     fn elements<'py>(&self, py: Python<'py>) -> Vec<(u16, Bound<'py, PyBytes>)> {
         self.inner.command.elements().map(|(element, value)| (element, PyBytes::new(py, value))).collect()
@@ -209,8 +216,8 @@ pub(crate) fn parse_file_meta(py: Python<'_>, mut data: &[u8]) -> PyResult<Meta>
 #[pyfunction]
 pub(crate) fn read_header(py: Python<'_>, path: PathBuf, last: u32) -> PyResult<Encoded> {
     let header = py.detach(|| part10::read_header(&path, Tag(last)));
-    let (bytes, syntax) = header.map_err(|error| file_error(py, error, &path))?;
-    Encoded::new(PyBytes::new(py, &bytes), uid_of(syntax).to_owned(), false)
+    let header = header.map_err(|error| file_error(py, error, &path))?;
+    Encoded::new(PyBytes::new(py, &header.bytes), uid_of(header.syntax).to_owned(), false)
 }
 
 /// With errno and file name, as Python's own `open` raises it.
