@@ -2,11 +2,8 @@
 
 import sys
 
-from . import __version__, apps
+from . import apps
 
-if sys.argv[1:] == ["--version"]:
-    print(__version__)
-    sys.exit()
 if sys.argv[1:] and sys.argv[1] in apps.PROGRAMS:
     sys.exit(apps.main(sys.argv[1], sys.argv[2:]))
 
