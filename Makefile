@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python test-wheel peers lint format bench bench-page fuzz wheel docs clean
+.PHONY: help build demo test test-rust test-python test-wheel dropin peers lint format bench bench-page fuzz wheel docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -46,6 +46,10 @@ test-rust: $(STAMPS)/venv
 
 test-python: build
 	$(BIN)/python -m pytest
+
+dropin: build ## run pynetdicom's own test suite against dimsefast, and compare with what is expected
+	$(BIN)/python -m pip install --quiet --group peers
+	$(BIN)/python tests/dropin/run.py
 
 peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
 	sh tools/peers.sh $(BIN)/python

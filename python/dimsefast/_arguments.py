@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from . import _config
 from ._validators import validate_ae_title
 from .events import HandlerTable
 from .presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
@@ -52,9 +53,11 @@ def checked_offers(
     for offered in (contexts, *(by_calling_aet or {}).values()):
         copies[id(offered)] = list(offered)
         for context in offered:
-            if context.scu_role is False and context.scp_role is False:
+            # A role that is not said is refused where the other one is.
+            roles = (context.scu_role, context.scp_role)
+            if False in roles and True not in roles:
                 raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
-    if not any(copies.values()):
+    if not any(copies.values()) and not _config.UNRESTRICTED_STORAGE_SERVICE:
         raise ValueError("a server needs supported presentation contexts: see add_supported_context()")
     if by_calling_aet is None:
         return copies[id(contexts)], None
@@ -94,7 +97,7 @@ def host_name(addr: Any) -> str:
     """The address of a peer as the core takes it; TypeError for what is none."""
     if isinstance(addr, str):
         return addr
-    if isinstance(addr, tuple) and len(addr) == 3 and isinstance(addr[0], str):
+    if isinstance(addr, tuple) and len(addr) == 3 and [*map(type, addr)] == [str, int, int]:
         address, _flowinfo, scope_id = addr
         return f"{address}%{scope_id}" if scope_id else address
     raise TypeError(f"the peer's address is a str or (str, int, int), not {addr!r}")

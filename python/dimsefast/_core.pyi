@@ -39,7 +39,7 @@ __all__ = [
 _Value = int | str | bytes
 _Context = tuple[int, str, list[str], int, bool, bool]
 _Ending = tuple[str, int, int, int, str]
-_Described = tuple[str, Message | None]
+_Described = tuple[str, Any]
 _Associations = tuple[int, int, int, int, int, int]
 _Operation = tuple[str, int, float, int, int, int, dict[int, int]]
 _Element = tuple[int, str, str]
@@ -63,7 +63,7 @@ def connect(
     bind: tuple[str, int] | None,
     store_to: StorePlan | None,
     bound: int,
-    callback: Callable[[Connection, str, Message | None], object],
+    callback: Callable[[Connection, str, Any], object],
     wakeup: None = None,
     token: int = 0,
 ) -> Connection: ...
@@ -83,7 +83,7 @@ def connect(
     bind: tuple[str, int] | None,
     store_to: StorePlan | None,
     bound: int,
-    callback: Callable[[Connection, str, Message | None], object],
+    callback: Callable[[Connection, str, Any], object],
     wakeup: Wakeup,
     token: int,
 ) -> Connecting: ...
@@ -139,6 +139,7 @@ class Connection:
     def watch_notices(self, bits: int) -> None: ...
     def set_timeouts(self, acse: float | None, network: float | None) -> None: ...
     def take_job(self) -> _Described | None: ...
+    def wait_told(self) -> None: ...
     def request_done(self) -> None: ...
     def proceed(
         self, plan: StorePlan | None = None, status: int | None = None, writer: object | None = None
@@ -340,7 +341,7 @@ class Query:
 @final
 class Server:
     def __new__(
-        cls, host: str, port: int, settings: object, callback: Callable[[Connection, str, Message | None], object]
+        cls, host: str, port: int, settings: object, callback: Callable[[Connection, str, Any], object]
     ) -> Server: ...
     @property
     def address(self) -> tuple[str, int]: ...

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydicom.uid import UID
 
+from . import dump
 from ._arguments import (
     ContextsByCallingAET,
     Handlers,
@@ -24,7 +25,7 @@ from ._arguments import (
     syntaxes,
 )
 from ._validators import validate_ae_title, validate_uid
-from .association import Association, AssociationBase, core_bits, core_timeout
+from .association import Association, AssociationBase, core_timeout
 from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable
 from .log import refresh_level
 from .presentation import (
@@ -101,6 +102,8 @@ class Entity:
         uid = validate_uid(value, "the Implementation Class UID")
         if not uid:
             raise ValueError("the Implementation Class UID must not be empty")
+        if not uid.is_valid:
+            raise ValueError(f"the Implementation Class UID is not a valid UID: {value!r}")
         self._class_uid = uid
         self._refresh()
 
@@ -422,13 +425,16 @@ class Entity:
                 network_timeout=core_timeout(self._network_timeout),
                 bind=bind,
                 store_to=None if storing is None else storing.plan(self),
-                bound=core_bits(handlers),
+                bound=association._bits,
                 callback=association_callback(association),
             )
         except OSError as error:
             association.failure = f"{called.strip()}@{host}:{port} cannot be reached: {error}"
+            dump.log_unreachable(error)
             return association, error
         association._attach(connection)
+        if association._ended("aborted") and association._ending().startswith("ACSE"):
+            dump.log_timeout("ACSE")
         if association.is_established and not association._has_usable_context:
             association.failure = "the peer accepted none of the proposed presentation contexts"
             association._abort()
@@ -515,7 +521,7 @@ class ApplicationEntity(Entity):
 
         Args:
             address: (host, port), or (host, port, flowinfo, scope_id) for IPv6; port 0 takes a free one.
-            block: serve until `shutdown` is called from another thread (or Ctrl-C); otherwise return the server.
+            block: serve until `shutdown` is called from another thread, or Ctrl-C; otherwise return the server.
             ssl_context: not supported yet.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
             ae_title: default the AE's own; with several, peers may call it by any of them.
@@ -612,12 +618,12 @@ def association_callback(association: AssociationBase) -> Callable[[Any, str, An
     """What the core calls between a requestor's calls. It must not keep the association alive."""
     reference = weakref.ref(association)
 
-    def perform(connection: _core.Connection, kind: str, message: Any) -> None:
+    def perform(connection: _core.Connection, kind: str, argument: Any) -> None:
         found = reference()
         if found is not None:
             if found._connection is None:
-                # A request of the peer that was quicker than this side's own return from connecting.
+                # What is seen, or a request of the peer, may come before this side's own return from connecting.
                 found._attach(connection)
-            found._perform(kind, message)
+            found._perform(kind, argument)
 
     return perform

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _config, _core, statistics
 from ._arguments import ContextsByCallingAET, checked_offers
-from .association import Association, AssociationBase, core_bits, core_timeout
+from .association import Association, AssociationBase, core_timeout
 from .events import EventType, HandlerTable
+from .notices import core_bits
 from .presentation import PresentationContext
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from .ae import Entity
     from .storing import StoreTo
+
+LOGGER = logging.getLogger("dimsefast.server")
 
 #: How long `shutdown` waits for handlers that are still running, in seconds.
 SHUTDOWN_LIMIT = 5.0
@@ -188,9 +192,9 @@ class ServerBase:
         """Later associations get what the AE says now."""
         self._core.configure(self._settings())
 
-    def _perform(self, connection: _core.Connection, kind: str, message: _core.Message | None) -> None:
+    def _perform(self, connection: _core.Connection, kind: str, argument: Any) -> None:
         """Called by the core, on a thread of its own, for whatever needs Python."""
-        self._association(connection)._perform(kind, message)
+        self._association(connection)._perform(kind, argument)
 
     def _association(self, connection: _core.Connection) -> AssociationBase:
         with self._lock:
@@ -259,9 +263,11 @@ class AssociationServer(ServerBase):
         super().__init__(*arguments)
 
     def serve_until_shutdown(self) -> None:
-        """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""
+        """Returns after `shutdown` was called from another thread, or Ctrl-C, which shuts down."""
         try:
             self._stopped.wait()
+        except KeyboardInterrupt:
+            LOGGER.info("interrupted: shutting down the server at %s:%s", *self.address)
         finally:
             self.shutdown()
 

@@ -29,6 +29,7 @@ use crate::observe::Observation;
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
 use crate::statistics::{AssociationCounts, Statistics};
+use crate::trace::{TRACE, Tracer};
 use crate::transport::Transport;
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
@@ -125,6 +126,7 @@ pub struct Connection {
     pub generation: u32,
     /// The server that accepted it.
     pub(crate) server: Weak<Server>,
+    itself: Weak<Self>,
 }
 
 /// What the lock protects.
@@ -169,8 +171,9 @@ pub(crate) struct Core {
     pub(crate) end: Option<End>,
     /// Set once, before any dataset of a C-STORE comes in.
     pub(crate) store: StorePlan,
-    /// Bits of [`Notice`], and the two below.
+    /// Bits of [`Notice`], those below, and the TRACE ones.
     pub(crate) bound: u32,
+    pub(crate) tracer: Tracer,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
     /// Those of the server that accepted it; none for a requestor.
@@ -210,7 +213,7 @@ impl Connection {
         local: SocketAddr,
         server: Weak<Server>,
     ) -> Arc<Self> {
-        let connection = Arc::new(Self {
+        let connection = Arc::new_cyclic(|itself| Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer,
             local,
@@ -222,6 +225,7 @@ impl Connection {
             epoch,
             generation: process::generation(),
             server,
+            itself: itself.clone(),
         });
         process::current().register(&connection);
         connection
@@ -253,6 +257,7 @@ impl Connection {
         if !held {
             core.flush(now);
         }
+        let told = if core.is_traced() { core.jobs.start_serial() } else { None };
         // What is held goes with what is under way already, or else is the driver's.
         let driver_needed = (core.has_output() && !(held && under_way)) || core.end.is_some();
         // A thread that drives waits on the socket and not for the condition, perhaps for what has just changed.
@@ -265,6 +270,9 @@ impl Connection {
             (Driver::Caller, Some(waker)) => waker.wake(),
             (Driver::Runtime { notify }, _) if driver_needed => notify.notify_one(),
             _ => {}
+        }
+        if let (Some(job), Some(connection)) = (told, self.itself.upgrade()) {
+            self.service.submit(connection, job);
         }
         result
     }
@@ -318,10 +326,15 @@ impl Connection {
         })
     }
 
-    /// Sets which notices and requests go to the service: bits of [`Notice::bit`], [`BOUND_ECHO`], [`BOUND_STORE`] and
-    /// [`BOUND_NEGOTIATION`].
+    /// Sets which notices and requests go to the service: bits of [`Notice::bit`], [`BOUND_ECHO`], [`BOUND_STORE`],
+    /// [`BOUND_NEGOTIATION`], and the TRACE ones.
     pub fn watch_notices(&self, bits: u32) {
-        self.lock().bound = bits;
+        let mut core = self.lock();
+        let changes = (core.bound ^ bits) & TRACE != 0;
+        core.bound = bits;
+        if changes {
+            core.set_traced();
+        }
     }
 
     /// Changes the ACSE and network time-outs of the live association.
@@ -330,6 +343,10 @@ impl Connection {
             core.association.set_acse_timeout(now, acse);
             core.association.set_network_timeout(now, network);
             core.network_timeout = network;
+            // Nobody drives it now: the watch must know the new deadline.
+            if core.driving.is_none() {
+                self.rest(core);
+            }
         });
         self.wake_driver();
     }
@@ -448,11 +465,15 @@ impl Core {
             end: None,
             store,
             bound,
+            tracer: Tracer::default(),
             admission: None,
             statistics: None,
             counts: AssociationCounts::default(),
             dropped: 0,
         };
+        if core.is_traced() {
+            core.set_traced();
+        }
         core.notify(Notice::ConnectionOpen);
         core
     }
@@ -475,6 +496,7 @@ impl Core {
     }
 
     pub(crate) fn notify(&mut self, notice: Notice) {
+        self.trace();
         if self.bound & notice.bit() != 0 {
             self.jobs.push(Job::Notice(notice));
         }

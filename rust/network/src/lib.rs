@@ -26,6 +26,7 @@ mod sink;
 mod source;
 mod statistics;
 mod task;
+mod trace;
 pub mod transport;
 mod wake;
 mod watch;
@@ -49,3 +50,4 @@ pub use sink::{
 };
 pub use source::Source;
 pub use statistics::{AssociationCounts, OperationStatistics, Outcome, ServerStatistics};
+pub use trace::{TRACE_COMMANDS, TRACE_PDUS, TRACE_TRANSITIONS, Trace, Traced};

@@ -27,6 +27,8 @@ pub enum Want {
     Finished,
     /// That the service has done what it was told of.
     Idle,
+    /// That it has been told of everything so far, whatever it has still to do.
+    Told,
 }
 
 impl Want {
@@ -34,6 +36,7 @@ impl Want {
         match self {
             Self::Finished => core.transport.is_none() && core.jobs.is_idle(),
             Self::Idle => core.jobs.is_idle(),
+            Self::Told => core.jobs.is_told(),
             _ if core.end.is_some() => true,
             Self::Negotiated => core.established,
             Self::Response(ids) => core.has_response(ids),

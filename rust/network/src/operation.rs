@@ -110,6 +110,14 @@ impl Connection {
             }
             // A request of the peer that this thread does not ask for need not wait until it is done.
             self.hand_over(&mut core);
+            if core.is_traced()
+                && let Some(job) = core.jobs.start_serial()
+            {
+                drop(core);
+                self.submit(vec![job]);
+                core = self.lock();
+                continue;
+            }
             if patience.expired() {
                 break Err(WaitError::Timeout);
             }
@@ -377,6 +385,14 @@ impl Connection {
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
     pub fn negotiated(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
         self.wait(patience, |core| (core.established || core.end.is_some()).then_some(()))
+    }
+
+    /// Waits until the service has been told of everything that has happened so far.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
+    pub fn told(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
+        self.wait(patience, |core| core.jobs.is_told().then_some(()))
     }
 
     /// Waits until the transport is closed.

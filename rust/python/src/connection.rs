@@ -31,7 +31,7 @@ pub(crate) struct Connection {
 type Ending = (&'static str, u8, u8, u8, String);
 
 /// (kind, argument)
-pub(crate) type Described = (&'static str, Option<Py<Message>>);
+pub(crate) type Described = (&'static str, Option<Py<PyAny>>);
 
 /// The value of a command element: text and bytes as they are, numbers as US.
 #[derive(FromPyObject)]
@@ -147,11 +147,17 @@ impl Connection {
         let Some(job) = py.detach(|| connection.take_job()) else { return Ok(None) };
         let kind = job.kind();
         let described = describe(py, job)?;
-        if described.1.is_none() {
+        if kind == network::JobKind::Serial {
             // A notice has no end that anybody waits for.
             py.detach(|| connection.finish_job(kind));
         }
         Ok(Some(described))
+    }
+
+    /// Waits until everybody has been told of everything that has happened so far.
+    fn wait_told(&self, py: Python<'_>) -> PyResult<()> {
+        let connection = self.live()?;
+        waiting(py, None, None, |patience| connection.told(patience))
     }
 
     /// A request from `take_job` or `receive` has been performed.

@@ -145,6 +145,16 @@ impl Association {
         }
     }
 
+    /// Whether the next byte that comes begins a PDU.
+    pub fn is_between_pdus(&self) -> bool {
+        self.receiver.position == Position::Pdu
+    }
+
+    /// Whether what comes is still understood as PDUs.
+    pub fn is_listening(&self) -> bool {
+        self.receiver.position != Position::Lost
+    }
+
     /// Takes bytes that were read. Takes none, and gives nothing, where it needs more to go on.
     pub fn handle_bytes<'a>(&mut self, now: Duration, input: &'a [u8]) -> Received<'a> {
         if input.is_empty() {
