@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from . import _config, _core, requests, services
 from ._uids import OTHER_UPS, UPS_PUSH, uid
 from .events import EventType, HandlerTable
 from .normalized import NormalizedRequests
-from .notices import NOTICE_BY_NAME, OBSERVE, core_bits
+from .notices import ANY_NOTICE, NOTICE_BY_NAME, OBSERVE, core_bits
 from .objects import Fitting
 from .observing import Observer
 from .operation import Iteration
@@ -304,22 +305,32 @@ class AssociationBase:
         self._handlers.notify(self, event, {"address": (peer.address, peer.port)})
 
     def _run_jobs(self) -> None:
-        """Does what the core has left for this thread: notices of a requestor. Where somebody looks on, others do that:
-        waits until they have.
+        """Does what the core has left for this thread: notices of a requestor. Where somebody looks on, others do that.
+        Waits until they have, too.
         """
         connection = self._connection
-        thread = threading.get_ident()
-        if connection is not None and self._bits & OBSERVE and thread not in self._telling_threads:
-            connection.wait_told()
+        if connection is None:
+            return
+        if self._bits & OBSERVE:
+            self._wait_told(connection)
         if not self.is_requestor:
             return
-        while connection is not None and (job := connection.take_job()) is not None:
+        while (job := connection.take_job()) is not None:
             kind, argument = job
             try:
                 self._perform(kind, argument)
             finally:
                 if kind == "request":
                     connection.request_done()
+        if self._bits & ANY_NOTICE:
+            # The watch may have been quicker.
+            self._wait_told(connection)
+
+    def _wait_told(self, connection: _core.Connection) -> None:
+        """Waits until handlers have been told of everything so far; not within one of them."""
+        if threading.get_ident() not in self._telling_threads:
+            with contextlib.suppress(TimeoutError):
+                connection.wait_told(core_timeout(self._acse_timeout))
 
     # Ending
     # -------------------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ NOTICES: tuple[EventType, ...] = (
     evt.EVT_CONN_CLOSE,
 )
 NOTICE_BY_NAME = {event.name: event for event in NOTICES}
+#: Any of them.
+ANY_NOTICE = (1 << len(NOTICES)) - 1
 
 _OBSERVE_PDUS, _OBSERVE_TRANSITIONS, _OBSERVE_COMMANDS = 1 << 8, 1 << 9, 1 << 10
 #: What makes an association tell its handlers while it goes on.

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, Association, build_context, evt
+from dimsefast import Association, build_context, evt
 from dimsefast.server import AssociationServer
 from dimsefast.sop_class import (
     GeneralRelevantPatientInformationQuery,
     PatientRootQueryRetrieveInformationModelFind,
     RepositoryQuery,
 )
+from faces import AE, face  # noqa: F401 - the fixture
 from pydicom.dataset import Dataset
 
 FIND = PatientRootQueryRetrieveInformationModelFind
@@ -56,6 +57,7 @@ def statuses(responses: Iterator[Any]) -> list[int]:
     return [status.Status for status, _ in responses]
 
 
+@pytest.mark.blocking
 def test_a_request_leaves_when_it_is_called(joined: tuple[Association, AssociationServer, Answers]) -> None:
     assoc, _, answers = joined
     responses = assoc.send_c_find(match(""), FIND)
@@ -63,6 +65,7 @@ def test_a_request_leaves_when_it_is_called(joined: tuple[Association, Associati
     assert statuses(responses) == [0x0000]
 
 
+@pytest.mark.blocking
 def test_a_request_that_nobody_asks_the_responses_of_is_cancelled(
     joined: tuple[Association, AssociationServer, Answers],
 ) -> None:
@@ -73,6 +76,7 @@ def test_a_request_that_nobody_asks_the_responses_of_is_cancelled(
     assert [found.PatientID for _, found in assoc.send_c_find(match(""), FIND) if found is not None] == ["3"]
 
 
+@pytest.mark.blocking
 def test_what_cannot_be_sent_is_told_at_the_call(joined: tuple[Association, AssociationServer, Answers]) -> None:
     assoc, _, _ = joined
     with pytest.raises(ValueError, match="no accepted presentation context"):

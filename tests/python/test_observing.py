@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, Association, _config, build_context, evt
+from dimsefast import Association, _config, build_context, evt
 from dimsefast.pdu_primitives import UserIdentityNegotiation
 from dimsefast.server import AssociationServer
 from dimsefast.sop_class import CTImageStorage, PatientRootQueryRetrieveInformationModelFind, Verification
+from faces import AE, face  # noqa: F401 - the fixture
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 

@@ -22,6 +22,7 @@ mod post;
 pub mod process;
 mod read;
 mod send;
+mod service;
 mod sink;
 mod source;
 mod statistics;

@@ -392,7 +392,14 @@ impl Connection {
     /// # Errors
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
     pub fn told(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
-        self.wait(patience, |core| core.jobs.is_told().then_some(()))
+        let next = |core: &mut Core| match core.jobs.start_serial() {
+            Some(job) => Some(Some(job)),
+            None => core.jobs.is_told().then_some(None),
+        };
+        while let Some(job) = self.wait(patience, next)? {
+            self.submit(vec![job]);
+        }
+        Ok(())
     }
 
     /// Waits until the transport is closed.

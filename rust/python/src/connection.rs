@@ -155,9 +155,10 @@ impl Connection {
     }
 
     /// Waits until everybody has been told of everything that has happened so far.
-    fn wait_told(&self, py: Python<'_>) -> PyResult<()> {
+    #[pyo3(signature = (timeout=None))]
+    fn wait_told(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
         let connection = self.live()?;
-        waiting(py, None, None, |patience| connection.told(patience))
+        waiting(py, seconds(timeout)?, None, |patience| connection.told(patience))
     }
 
     /// A request from `take_job` or `receive` has been performed.
