@@ -11,7 +11,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 import tomllib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +23,8 @@ from suite import HERE, TestFile, copy_to, installed
 
 #: Seconds that a file may take, and one of its tests.
 FILE_LIMIT, TEST_LIMIT = 600, 60
+#: Beginnings of the names of files that run one after the other. Most of their time is sleep.
+LANES = ("apps/tests/test_qrscp", "apps/", "tests/test_assoc", "")
 _DIFFERENCES = tomllib.loads((HERE / "expected.toml").read_text())
 #: Tests that fail on purpose, with the reason.
 EXPECTED: dict[str, str] = {test: reason for reason, tests in _DIFFERENCES["fail"].items() for test in tests}
@@ -42,6 +47,7 @@ class Result:
     failed: dict[str, str] = field(default_factory=dict)
     #: Why it did not come to its end.
     broken: str = ""
+    seconds: float = 0.0
 
     @property
     def surprises(self) -> list[str]:
@@ -68,7 +74,7 @@ def _network_of_its_own() -> list[str]:
 
 def run_file(folder: Path, file: TestFile) -> Result:
     """Runs the tests of one file that count."""
-    results = folder / "results.jsonl"
+    results = folder / f"{Path(file.name).stem}.jsonl"
     results.unlink(missing_ok=True)
     environment = dict(
         os.environ,
@@ -83,6 +89,7 @@ def run_file(folder: Path, file: TestFile) -> Result:
     command += ["-p", "no:cacheprovider", "-W", "ignore", f"--timeout={TEST_LIMIT}", "--rootdir", str(folder)]
     command += ["-c", os.devnull, "--tb=short", file.name]
     result = Result(file)
+    begun = time.monotonic()
     try:
         done = subprocess.run(
             [*_network_of_its_own(), *command],
@@ -98,9 +105,28 @@ def run_file(folder: Path, file: TestFile) -> Result:
             result.broken = (done.stdout + done.stderr)[-2000:]
     except subprocess.TimeoutExpired:
         result.broken = f"not done in {FILE_LIMIT} s"
+    result.seconds = time.monotonic() - begun
     if results.exists():
         _read(results, result)
     return result
+
+
+def run_files(folder: Path, files: list[TestFile], report: Callable[[Result], None]) -> list[Result]:
+    """Runs files; several at once where each has a network of its own, as the suite's ports are fixed."""
+    lanes: dict[str, list[TestFile]] = {}
+    for file in files:
+        lane = next(lane for lane in LANES if file.name.startswith(lane)) if _network_of_its_own() else ""
+        lanes.setdefault(lane, []).append(file)
+    done: dict[str, Result] = {}
+
+    def work(lane: list[TestFile]) -> None:
+        for file in lane:
+            done[file.name] = run_file(folder, file)
+            report(done[file.name])
+
+    with ThreadPoolExecutor(len(LANES)) as pool:
+        list(pool.map(work, lanes.values()))
+    return [done[file.name] for file in files]
 
 
 def _read(results: Path, result: Result) -> None:
@@ -115,7 +141,7 @@ def _read(results: Path, result: Result) -> None:
 
 def table(results: list[Result]) -> str:
     """A line for each file, and one for all."""
-    lines = [f"{'file':44}{'run':>6}{'pass':>6}{'fail':>6}{'of them expected':>18}{'left out':>10}"]
+    lines = [f"{'file':44}{'run':>6}{'pass':>6}{'fail':>6}{'of them expected':>18}{'left out':>10}{'seconds':>9}"]
     ran = passed = 0
     for result in results:
         count = len(result.passed) + len(result.failed)
@@ -123,10 +149,14 @@ def table(results: list[Result]) -> str:
         expected = sum(map(is_expected, result.failed))
         lines.append(
             f"{result.file.name:44}{count:6}{len(result.passed):6}{len(result.failed):6}{expected:18}"
-            f"{len(result.file.excluded):10}"
+            f"{len(result.file.excluded):10}{result.seconds:9.0f}"
         )
     lines.append(f"{passed} of {ran} pass: {100 * passed / max(1, ran):.1f} %")
     return "\n".join(lines)
+
+
+def _report(result: Result) -> None:
+    print(f"{result.file.name}: {len(result.passed)} pass, {len(result.failed)} fail", flush=True)
 
 
 def main(names: list[str]) -> int:
@@ -137,11 +167,10 @@ def main(names: list[str]) -> int:
         return 1
     with tempfile.TemporaryDirectory() as place:
         folder = Path(os.environ.get("DROPIN_FOLDER", place)) / "suite"
-        results = []
-        for file in copy_to(folder, source):
-            if not names or any(file.name.startswith(name) for name in names):
-                results.append(run_file(folder, file))
-                print(f"{file.name}: {len(results[-1].passed)} pass, {len(results[-1].failed)} fail", flush=True)
+        files = [
+            file for file in copy_to(folder, source) if not names or any(file.name.startswith(name) for name in names)
+        ]
+        results = run_files(folder, files, _report)
     print(table(results))
     surprises = [row for result in results for row in result.surprises]
     print("\n".join(surprises))
