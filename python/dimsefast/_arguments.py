@@ -70,7 +70,7 @@ def checked_offers(
 
 def checked_titles(value: str | Sequence[str]) -> list[str]:
     """AE titles of a server: one or several were given. ValueError for none, or one that is none."""
-    titles = [value] if isinstance(value, str) else list(value)
+    titles = [value] if isinstance(value, (str, bytes)) else list(value)
     if not titles:
         raise ValueError("a server needs an AE title")
     return [validate_ae_title(title, "the AE title") for title in titles]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from .ae import Entity
     from .server import ServerBase
     from .storing import StoreTo
+
+LOGGER = logging.getLogger("dimsefast.association")
 
 
 def core_timeout(value: float | None) -> float | None:
@@ -382,6 +385,10 @@ class AssociationBase:
             rows = [] if self._negotiation is None else self._negotiation.usable(key[0])
             if not rows and key[0] == UPS_PUSH and self._negotiation is not None:
                 # PS3.4 CC.3.1: an instance is of the Push class, whichever of the classes was negotiated.
+                LOGGER.debug(
+                    "No exact matching context found for '%s', checking accepted contexts for other UPS SOP classes",
+                    UID(key[0]).name,
+                )
                 rows = [row for other in OTHER_UPS for row in self._negotiation.usable(other)]
             found = [
                 Fitting(context_id, transfer_syntax)
