@@ -13,6 +13,7 @@ from .association import Association, AssociationBase, core_timeout
 from .events import EventType, HandlerTable
 from .notices import core_bits
 from .presentation import PresentationContext
+from .quota import core_quota
 
 if TYPE_CHECKING:
     import ssl
@@ -43,6 +44,8 @@ class Settings(NamedTuple):
     unrestricted_storage: bool
     maximum_associations: int
     maximum_per_calling: int | None
+    quota_per_calling: tuple[int | None, float | None, float | None] | None
+    quota_per_address: tuple[int | None, float | None, float | None] | None
     maximum_pdu_size: int
     acse_timeout: float | None
     network_timeout: float | None
@@ -178,6 +181,8 @@ class ServerBase:
             unrestricted_storage=_config.UNRESTRICTED_STORAGE_SERVICE,
             maximum_associations=ae.maximum_associations,
             maximum_per_calling=ae.maximum_associations_per_calling_aet,
+            quota_per_calling=core_quota(ae.quota_per_calling_aet),
+            quota_per_address=core_quota(ae.quota_per_address),
             maximum_pdu_size=ae.maximum_pdu_size,
             acse_timeout=core_timeout(ae.acse_timeout),
             network_timeout=core_timeout(ae.network_timeout),

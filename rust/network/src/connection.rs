@@ -176,6 +176,8 @@ pub(crate) struct Core {
     pub(crate) tracer: Tracer,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
+    /// Until when nothing is read: the peer is beyond its quota.
+    pub(crate) paused_until: Option<Duration>,
     /// Those of the server that accepted it; none for a requestor.
     pub(crate) statistics: Option<Arc<Statistics>>,
     pub(crate) counts: AssociationCounts,
@@ -393,6 +395,7 @@ impl Core {
             bound,
             tracer: Tracer::default(),
             admission: None,
+            paused_until: None,
             statistics: None,
             counts: AssociationCounts::default(),
             dropped: 0,
@@ -415,6 +418,7 @@ impl Core {
 
     pub(crate) fn wants_input(&self) -> bool {
         !self.waits_for_service()
+            && self.paused_until.is_none()
             && self.jobs.waiting() < WAITING_JOBS
             && self.responses.len() < WAITING_RESPONSES
             && self.response_bytes < WAITING_BYTES
