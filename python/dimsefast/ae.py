@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.uid import UID
 
-from . import _core
+from . import _bridge, _core
 from ._arguments import (
     Handlers,
     checked_contexts,
@@ -19,12 +19,14 @@ from ._arguments import (
     host_name,
     keep_without,
     local_address,
+    proxy_networks,
     seconds,
+    security,
     syntaxes,
 )
 from ._validators import validate_ae_title, validate_uid
 from .association import Association, core_bits, core_timeout
-from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable
+from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable, TLSFailed
 from .log import refresh_level
 from .presentation import (
     IMPLEMENTATION_UID,
@@ -32,8 +34,9 @@ from .presentation import (
     PresentationContext,
     build_context,
 )
-from .server import AssociationServer
+from .server import AssociationServer, Secured
 from .storing import StoreTarget, prepared
+from .tls import TLS
 
 if TYPE_CHECKING:
     import ssl
@@ -63,6 +66,7 @@ class ApplicationEntity:
         self._dimse_timeout: float | None = 30
         self._network_timeout: float | None = 60
         self._connection_timeout: float | None = None
+        self._keep_alive: float | None = None
         self._maximum_associations = 10
         self._maximum_per_calling: int | None = None
         self._maximum_pdu_size = DEFAULT_MAXIMUM_PDU_SIZE
@@ -159,6 +163,18 @@ class ApplicationEntity:
     def connection_timeout(self, value: float | None) -> None:
         self._connection_timeout = seconds(value, None) or None
         self._set_on_associations("connection_timeout", self._connection_timeout)
+
+    @property
+    def keep_alive(self) -> float | None:
+        """Seconds of silence after which the system asks the peer's system whether it is still there (TCP keep-alive);
+        default None: never. For connections to come.
+        """
+        return self._keep_alive
+
+    @keep_alive.setter
+    def keep_alive(self, value: float | None) -> None:
+        self._keep_alive = seconds(value, None) or None
+        self._refresh()
 
     def _set_on_associations(self, name: str, value: Any) -> None:
         for association in self.active_associations:
@@ -331,22 +347,30 @@ class ApplicationEntity:
         ae_title: str | None = None,
         contexts: list[PresentationContext] | None = None,
         store_to: StoreTarget | None = None,
+        tls: TLS | None = None,
+        proxy_protocol: bool | Sequence[str] = False,
     ) -> AssociationServer | None:
         """Listens for associations and serves them.
 
         Args:
-            address: (host, port), or (host, port, flowinfo, scope_id) for IPv6; port 0 takes a free one.
+            address: (host, port), or (host, port, flowinfo, scope_id) for IPv6; port 0 takes a free one. "" is every
+                IPv4 address of the machine, "::" every address, IPv4 and IPv6.
             block: serve until `shutdown` is called from another thread (or Ctrl-C); otherwise return the server.
-            ssl_context: not supported yet.
+            ssl_context: TLS by Python's ssl module, for programs that have a context. It costs a Python thread for each
+                connection, and every byte passes it under the GIL: `tls` is several times faster.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
             ae_title: default the AE's own.
             contexts: default the AE's supported contexts.
             store_to: a folder in which each received object is written as `<SOP Instance UID>.dcm`, without Python;
                 `DISCARD`; a callable that says where; or one of these in detail: see `StoreTo`. A handler of
                 EVT_C_STORE, if bound, is told afterwards and gives the status.
+            tls: TLS by the core.
+            proxy_protocol: networks or addresses of load balancers, such as ["10.0.0.0/8"], True for every peer. What
+                connects from there must begin with a header of the PROXY protocol (version 1 or 2), within the ACSE
+                time-out and in front of TLS; the association's peer is then the one that it names. Others send none.
 
-        Raises ValueError without supported contexts, or for a context that refuses both roles; NotADirectoryError for
-        a `store_to` that is no folder; OSError where the address cannot be bound.
+        Raises ValueError without supported contexts, for a context that refuses both roles, or for TLS that no server
+        can use; NotADirectoryError for a `store_to` that is no folder; OSError where the address cannot be bound.
         """
         title = self._ae_title if ae_title is None else validate_ae_title(ae_title, "the AE title")
         chosen = self.supported_contexts if contexts is None else contexts
@@ -355,13 +379,12 @@ class ApplicationEntity:
         for context in chosen:
             if context.scu_role is False and context.scp_role is False:
                 raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
-        if ssl_context is not None:
-            raise NotImplementedError("TLS is not supported by this version")
+        secured = Secured(ssl_context, *security(tls, ssl_context, server_side=True), proxy_networks(proxy_protocol))
         storing = prepared(store_to)
         refresh_level()
         with self._lock:
             # It listens before it is made: who is quick to connect may also be quick to call `shutdown`.
-            server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), storing)
+            server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), storing, secured)
             self._servers.append(server)
         if not block:
             return server
@@ -389,6 +412,7 @@ class ApplicationEntity:
         tls_args: tuple[ssl.SSLContext, str | None] | None = None,
         evt_handlers: Handlers | None = None,
         store_to: StoreTarget | None = None,
+        tls: TLS | None = None,
     ) -> Association:
         """Opens an association; always returns one: established, rejected or aborted (an unreachable peer is
         "aborted").
@@ -400,22 +424,24 @@ class ApplicationEntity:
             ae_title: AE title of the peer.
             max_pdu: maximum length of a P-DATA PDU that is received, in bytes; default the AE's.
             ext_neg: further negotiation items.
-            bind_address: local address to bind.
-            tls_args: not supported yet.
+            bind_address: local address to bind; the peer's addresses of the other IP version are left out then.
+            tls_args: (ssl.SSLContext, server name or None), TLS by Python's ssl module; see `start_server` for what it
+                costs.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
             store_to: where the objects of C-GET go, as `start_server` takes it.
+            tls: TLS by the core. Where the handshake fails, the association is aborted and its `failure` says why.
 
         Raises TypeError and ValueError for bad arguments, RuntimeError without presentation contexts.
         """
         return self._associate(
-            addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers, store_to
+            addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers, store_to, tls
         )[0]
 
     def connect(self, addr: str | tuple[str, int, int], port: int, **options: Any) -> Association:
         """As `associate`, but raises where no association comes about.
 
-        Raises AssociationRejected (with result, source and reason), AssociationAborted, AssociationTimeout, or
-        PeerUnreachable.
+        Raises AssociationRejected (with result, source and reason), AssociationAborted, AssociationTimeout, TLSFailed,
+        or PeerUnreachable.
         """
         association, cause = self._associate(addr, port, **options)
         if association.is_established:
@@ -426,6 +452,9 @@ class ApplicationEntity:
             if isinstance(cause, TimeoutError):
                 raise AssociationTimeout(peer, f"no connection: {cause}") from cause
             raise PeerUnreachable(peer, str(cause)) from cause
+        tls = None if association._connection is None else association._connection.tls_failure
+        if tls is not None:
+            raise AssociationTimeout(peer, tls[1]) if tls[0] == "timeout" else TLSFailed(peer, *tls)
         if end is not None and end[0] == "rejected":
             raise AssociationRejected(peer, *end[1:4])
         if end is not None and "timeout" in end[4].replace("-", "").lower():
@@ -445,13 +474,16 @@ class ApplicationEntity:
         tls_args: tuple[ssl.SSLContext, str | None] | None = None,
         evt_handlers: Handlers | None = None,
         store_to: StoreTarget | None = None,
+        tls: TLS | None = None,
     ) -> tuple[Association, OSError | None]:
         host = host_name(addr)
         if isinstance(port, bool) or not isinstance(port, int):
             raise TypeError(f"the port is an int, not {type(port).__name__}")
         bind = local_address(bind_address)
-        if tls_args is not None:
-            raise NotImplementedError("TLS is not supported by this version")
+        context, server_name = (None, None) if tls_args is None else tls_args
+        if context is not None and server_name is None and context.check_hostname:
+            server_name = host
+        secured, bridged = security(tls, context, server_side=False, server_name=server_name)
         called = validate_ae_title(ae_title, "the peer's AE title")
         proposed = self._requested if contexts is None else checked_contexts(contexts, MOST_REQUESTED_CONTEXTS)
         if not proposed:
@@ -479,13 +511,18 @@ class ApplicationEntity:
                 network_timeout=core_timeout(self._network_timeout),
                 bind=bind,
                 store_to=None if storing is None else storing.plan(self),
+                tls=secured,
+                bridged=bridged,
+                keepalive=core_timeout(self._keep_alive),
                 bound=core_bits(handlers),
-                callback=association_callback(association),
+                callback=association_callback(association, context, server_name),
             )
         except OSError as error:
             association.failure = f"{called.strip()}@{host}:{port} cannot be reached: {error}"
             return association, error
         association._attach(connection)
+        if not association.is_established and connection.tls_failure is not None:
+            association.failure = f"{called.strip()}@{host}:{port}: {connection.tls_failure[1]}"
         if association.is_established and not association._has_usable_context:
             association.failure = "the peer accepted none of the proposed presentation contexts"
             association.abort()
@@ -558,11 +595,16 @@ class ApplicationEntity:
 AE = ApplicationEntity
 
 
-def association_callback(association: Association) -> Callable[[Any, str, Any], None]:
+def association_callback(
+    association: Association, context: ssl.SSLContext | None, server_name: str | None
+) -> Callable[[Any, str, Any], None]:
     """What the core calls between a requestor's calls. It must not keep the association alive."""
     reference = weakref.ref(association)
 
-    def perform(_connection: Any, kind: str, message: Any) -> None:
+    def perform(connection: Any, kind: str, message: Any) -> None:
+        if kind == "secure" and context is not None:
+            _bridge.start(connection, context, False, server_name)
+            return
         found = reference()
         if found is not None:
             found._perform(kind, message)

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _config, _core
+from . import _bridge, _config, _core
+from ._arguments import listening_address
 from .association import Association, core_bits, core_timeout
 from .events import EventType, HandlerTable
 from .presentation import PresentationContext
@@ -38,7 +39,20 @@ class Settings(NamedTuple):
     implementation_class_uid: str
     implementation_version_name: str | None
     store_to: _core.StorePlan | None
+    tls: _core.Tls | None
+    bridged: bool
+    proxies: list[str] | None
+    keepalive: float | None
     bound: int
+
+
+class Secured(NamedTuple):
+    """What is between a server's sockets and its associations."""
+
+    ssl_context: ssl.SSLContext | None
+    tls: _core.Tls | None
+    bridged: bool
+    proxies: list[str] | None
 
 
 class AddressInformation(NamedTuple):
@@ -81,20 +95,24 @@ class AssociationServer:
         contexts: Sequence[PresentationContext],
         handlers: HandlerTable,
         storing: StoreTo | None,
-        ssl_context: ssl.SSLContext | None = None,
+        secured: Secured,
     ) -> None:
         self.ae = ae
         self.ae_title = ae_title
         self.contexts = list(contexts)
-        self.ssl_context = ssl_context
+        self._secured = secured
         self._handlers = handlers
         self._storing = storing
         self._associations: dict[int, Association] = {}
         self._lock = threading.Lock()
         self._stopped = threading.Event()
-        host, port, *rest = address
-        self._core = _core.Server(host, port, self._settings(), self._perform)
-        self.address_info = AddressInformation(*self._core.address, *rest)
+        self._core = _core.Server(*listening_address(address), self._settings(), self._perform)
+        self.address_info = AddressInformation(*self._core.address, *address[2:])
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The context that it was started with."""
+        return self._secured.ssl_context
 
     @property
     def address(self) -> tuple[str, int]:
@@ -133,6 +151,10 @@ class AssociationServer:
             implementation_class_uid=str(ae.implementation_class_uid),
             implementation_version_name=version,
             store_to=store_to,
+            tls=self._secured.tls,
+            bridged=self._secured.bridged,
+            proxies=self._secured.proxies,
+            keepalive=core_timeout(ae.keep_alive),
             bound=core_bits(self._handlers),
         )
 
@@ -142,6 +164,10 @@ class AssociationServer:
 
     def _perform(self, connection: _core.Connection, kind: str, message: _core.Message | None) -> None:
         """Called by the core, on a thread of its own, for whatever needs Python."""
+        if kind == "secure":
+            if self.ssl_context is not None:
+                _bridge.start(connection, self.ssl_context, True, None)
+            return
         self._association(connection)._perform(kind, message)
 
     def _association(self, connection: _core.Connection) -> Association:

@@ -17,6 +17,7 @@ from ..association import Association
 from ..errors import AssociationAborted, ReceiverError, ServiceNotSupported, StatusError
 from ..events import Event
 from ..sop_class import Verification
+from ..tls import TLS
 from .links import Links, models
 from .peer import Peer, parse_address
 from .progress import progress_handler
@@ -56,6 +57,7 @@ class Client:
         retries: how often what is safe to retry is tried again when the association was lost: echo, find before the
             first response, store of objects that were not answered.
         max_pdu: maximum length of a P-DATA PDU that is received, in bytes; default that of `AE`.
+        tls: speak TLS with the peer, in both directions: what arrives at `listen` has to come by it, too.
 
     Raises ValueError for a peer, AE title or address that is none. Operations raise `AssociationError` of one kind or
     another where no association comes about, `ServiceNotSupported` among them, `StatusError` where the peer refuses.
@@ -71,6 +73,7 @@ class Client:
         arrival_timeout: float = 10,
         retries: int = 1,
         max_pdu: int | None = None,
+        tls: TLS | None = None,
     ) -> None:
         self.peer = Peer.parse(peer)
         self.ae = AE(ae_title)
@@ -83,7 +86,8 @@ class Client:
         self.arrival_timeout = arrival_timeout
         self.retries = retries
         self._max_pdu = max_pdu
-        self._links = Links(self.ae, self.peer)
+        self._tls = tls
+        self._links = Links(self.ae, self.peer, tls)
 
     @property
     def ae_title(self) -> str:
@@ -266,7 +270,7 @@ class Client:
             raise ValueError(f"objects for {destination} do not come here, to {self.ae_title}: leave out `receive`")
         if self.listen is None:
             raise ValueError('a move with `receive` needs to know where to listen: Client(..., listen="0.0.0.0:11113")')
-        receiver = Receiver.shared(self.ae_title, self.listen, Path(receive), self._max_pdu)
+        receiver = Receiver.shared(self.ae_title, self.listen, Path(receive), self._max_pdu, self._tls)
         try:
             number = next_message_id()
             expected = receiver.expect(self.peer.ae_title, number, Path(receive))

@@ -15,6 +15,7 @@ from ..ae import AE
 from ..association import Association
 from ..errors import AssociationAborted, AssociationTimeout, ServiceNotSupported
 from ..presentation import build_context
+from ..tls import TLS
 from .peer import Peer
 
 _VERIFICATION = str(sop_class.Verification)
@@ -70,9 +71,10 @@ def _model(root: str, operation: str) -> str:
 class Links:
     """The associations with one peer."""
 
-    def __init__(self, ae: AE, peer: Peer) -> None:
+    def __init__(self, ae: AE, peer: Peer, tls: TLS | None = None) -> None:
         self.ae = ae
         self.peer = peer
+        self.tls = tls
         self._idle: list[Association] = []
         self._borrowed: set[Association] = set()
         self._lock = threading.Lock()
@@ -83,7 +85,12 @@ class Links:
         if self._closed:
             raise RuntimeError(f"the client of {self.peer} is closed")
         association = self.ae.connect(
-            self.peer.host, self.peer.port, ae_title=self.peer.ae_title, contexts=list(contexts), **options
+            self.peer.host,
+            self.peer.port,
+            ae_title=self.peer.ae_title,
+            contexts=list(contexts),
+            tls=self.tls,
+            **options,
         )
         with self._lock:
             closed = self._closed

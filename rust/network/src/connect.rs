@@ -10,13 +10,25 @@ use dimsefast_protocol::pdu::AssociateRq;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::connection::{Connection, Core, Driver, Service};
-use crate::jobs::Notice;
+use crate::connection::{Connection, Core, Driver, Ends, Service};
+use crate::jobs::{Job, Notice};
 use crate::operation::Patience;
 use crate::sink::StorePlan;
-use crate::transport::CallerTcp;
+use crate::tls::{self, Tls, TlsTransport};
+use crate::transport::{self, CallerTcp, Transport};
 use crate::wake::{self, Waker, Woken};
 use crate::watch::WatchedSocket;
+
+/// What is between TCP and an association.
+#[derive(Clone)]
+pub enum Security {
+    /// Nothing.
+    Plain,
+    /// TLS by this library.
+    Tls(Arc<Tls>),
+    /// TLS by the service, see [`Bridge`](tls::Bridge).
+    Bridged,
+}
 
 /// What a requestor brings.
 pub struct Request {
@@ -28,6 +40,10 @@ pub struct Request {
     pub bind: Option<SocketAddr>,
     /// How long the TCP connection may take; `None` for the system's own limit.
     pub connect_timeout: Option<Duration>,
+    /// What is beneath the association. The handshake is under the ACSE time-out.
+    pub security: Security,
+    /// After how much silence the system asks whether the peer is still there; `None` for never.
+    pub keepalive: Option<Duration>,
     /// Limits and time-outs of the association.
     pub config: Config,
     /// What is proposed.
@@ -48,11 +64,24 @@ pub fn connect(
     patience: &mut Patience<'_>,
 ) -> io::Result<Arc<Connection>> {
     let waker = wake::own()?;
+    let tls = match &request.security {
+        Security::Tls(tls) => {
+            tls.refresh();
+            let name =
+                tls.name_for(&request.host).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+            Some((tls.client(), name))
+        }
+        _ => None,
+    };
     let addresses = (request.host.as_str(), request.port).to_socket_addrs()?;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut connected = None;
     let deadline = request.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     for address in addresses {
+        if request.bind.is_some_and(|bind| bind.is_ipv4() != address.is_ipv4()) {
+            failure = io::Error::other(format!("the address to bind is of another family than {}", address.ip()));
+            continue;
+        }
         match open(address, request.bind, deadline, &waker, patience) {
             Ok(stream) => {
                 connected = Some((stream, address));
@@ -64,15 +93,32 @@ pub fn connect(
     }
     let (stream, peer) = connected.ok_or(failure)?;
     let local = stream.local_addr()?;
+    transport::prepare(&stream, request.keepalive)?;
+    let session = (!matches!(request.security, Security::Plain)).then(tls::Session::new);
+    let (stream, bridge) = match request.security {
+        Security::Bridged => tls::pair(stream).map(|(stream, bridge)| (stream, Some(bridge)))?,
+        _ => (stream, None),
+    };
     let socket = Arc::new(WatchedSocket::new(stream));
+    let mut transport: Box<dyn Transport> = Box::new(CallerTcp::new(socket.clone()));
+    if let (Some((config, name)), Some(session)) = (tls, &session) {
+        let secured = TlsTransport::client(transport, config, name, session.clone(), peer);
+        transport = Box::new(secured.map_err(io::Error::other)?);
+    }
     let epoch = Instant::now();
     let network_timeout = request.config.network_timeout;
     let association = Association::requestor(request.config, request.associate, Duration::ZERO);
-    let mut core = Core::new(association, Box::new(CallerTcp::new(socket.clone())?), request.store, request.bound);
+    let mut core = Core::new(association, transport, request.store, request.bound);
     core.network_timeout = network_timeout;
     core.socket = Some(socket.clone());
-    let connection = Connection::new(Driver::Caller, core, service, epoch, peer, local, Weak::new());
+    let bridged = bridge.is_some();
+    core.bridge = bridge;
+    let ends = Ends { peer, local, tls: session };
+    let connection = Connection::new(Driver::Caller, core, service, epoch, ends, Weak::new());
     socket.register(&connection)?;
+    if bridged {
+        connection.submit(vec![Job::Secure]);
+    }
     connection.with(|core, now| {
         core.association.transport_connected(now);
         core.notify(Notice::Requested);

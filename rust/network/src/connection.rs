@@ -17,6 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use dimsefast_protocol::association::{AbortCause, Association};
+use dimsefast_protocol::error::PduError;
 use dimsefast_protocol::negotiation::NegotiatedContext;
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
 use dimsefast_protocol::types::{AbortReason, AbortSource};
@@ -27,6 +28,7 @@ use crate::listen::Server;
 use crate::message::Message;
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
+use crate::tls;
 use crate::transport::Transport;
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
@@ -102,14 +104,23 @@ pub(crate) enum Driver {
     Runtime { notify: tokio::sync::Notify },
 }
 
+/// The two ends of a connection, and what is between.
+pub(crate) struct Ends {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) tls: Option<Arc<tls::Session>>,
+}
+
 /// One association and its transport.
 pub struct Connection {
     /// Unique within the process.
     pub id: u64,
-    /// The other end.
+    /// The other end; where a proxy said so, the one behind it.
     pub peer: SocketAddr,
     /// This end.
     pub local: SocketAddr,
+    /// The TLS between; none for plain TCP.
+    pub tls: Option<Arc<tls::Session>>,
     pub(crate) core: Mutex<Core>,
     /// Anything that a waiting thread may be waiting for.
     pub(crate) changed: Condvar,
@@ -129,6 +140,8 @@ pub(crate) struct Core {
     pub(crate) transport: Option<Box<dyn Transport>>,
     /// The socket of a caller's connection.
     pub(crate) socket: Option<Arc<WatchedSocket>>,
+    /// What the service has not yet taken.
+    pub(crate) bridge: Option<tls::Bridge>,
     pub(crate) association: Association,
     /// What a busy association's driver sleeps at most, so that it sees the idle time begin.
     pub(crate) network_timeout: Option<Duration>,
@@ -194,14 +207,14 @@ impl Connection {
         core: Core,
         service: Arc<dyn Service>,
         epoch: Instant,
-        peer: SocketAddr,
-        local: SocketAddr,
+        ends: Ends,
         server: Weak<Server>,
     ) -> Arc<Self> {
         let connection = Arc::new(Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            peer,
-            local,
+            peer: ends.peer,
+            local: ends.local,
+            tls: ends.tls,
             core: Mutex::new(core),
             changed: Condvar::new(),
             driver,
@@ -222,6 +235,27 @@ impl Connection {
     /// The lock. A panic while it was held leaves a connection that can still be aborted.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The bridge that is to encrypt this connection, once.
+    pub fn take_bridge(&self) -> Option<tls::Bridge> {
+        self.lock().bridge.take()
+    }
+
+    /// Why there is no TLS, or where there is some that nobody expected; none where TLS has nothing to do with how it ended.
+    pub fn tls_failure(&self) -> Option<tls::Failure> {
+        let end = self.end();
+        let Some(session) = &self.tls else {
+            let is_tls = |error: &PduError| error.problem == PduError::TLS_RECORD;
+            return match end {
+                Some(End::Aborted { cause: AbortCause::Protocol(error), .. }) if is_tls(&error) => {
+                    Some(tls::Failure::unexpected_tls())
+                }
+                _ => None,
+            };
+        };
+        let timed_out = matches!(end, Some(End::Aborted { cause: AbortCause::AcseTimeout, .. }));
+        session.failure().cloned().or_else(|| (timed_out && session.negotiated().is_none()).then(tls::Failure::timeout))
     }
 
     /// Runs `f` under the lock, takes in what it caused, and writes what it put out.
@@ -316,6 +350,10 @@ impl Connection {
             core.association.set_acse_timeout(now, acse);
             core.association.set_network_timeout(now, network);
             core.network_timeout = network;
+            if core.driving.is_none() {
+                // Between calls the watch has to know.
+                self.rest(core);
+            }
         });
         self.wake_driver();
     }
@@ -411,6 +449,7 @@ impl Core {
         let mut core = Self {
             transport: Some(transport),
             socket: None,
+            bridge: None,
             association,
             network_timeout: None,
             unread: Vec::new(),
@@ -438,8 +477,19 @@ impl Core {
         core
     }
 
-    pub(crate) fn has_output(&mut self) -> bool {
-        self.transport.is_some() && self.association.output().len() > self.written
+    pub(crate) fn has_output(&self) -> bool {
+        self.transport.is_some() && self.unwritten() > 0
+    }
+
+    /// How many bytes wait to be written, here and in the transport.
+    pub(crate) fn unwritten(&self) -> usize {
+        let held = self.transport.as_ref().map_or(0, |transport| transport.unsent());
+        self.association.output_length() - self.written + held
+    }
+
+    /// Whether there is something to read that the socket does not know of any more.
+    pub(crate) fn has_input(&self) -> bool {
+        self.wants_input() && self.transport.as_ref().is_some_and(|transport| transport.has_input())
     }
 
     /// Whether the service has its turn.

@@ -16,22 +16,25 @@ mod message;
 mod operation;
 pub mod part10;
 pub mod process;
+mod proxy;
 mod read;
 mod send;
 mod sink;
 mod source;
+pub mod tls;
 pub mod transport;
 mod wake;
 mod watch;
 
 pub use admission::{AcceptorConfig, NegotiationReply};
-pub use connect::{Request, connect};
+pub use connect::{Request, Security, connect};
 pub use connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Connection, End, Negotiation, Output, Service};
 pub use dimsefast_protocol as protocol;
 pub use jobs::{Job, JobKind, Notice};
 pub use listen::Server;
 pub use message::{Message, Payload};
 pub use operation::{Patience, Reply, WaitError};
+pub use proxy::Proxies;
 pub use send::Outgoing;
 pub use sink::{
     Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Header, Layout, LayoutError, Received, StorePlan, Turn,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dimsefast_protocol::command::CommandSet;
 use dimsefast_protocol::fragment;
 
-use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER, Output};
+use crate::connection::{Connection, Driver, OUTPUT_HIGH_WATER, Output};
 use crate::message::Payload;
 use crate::operation::{Patience, WaitError};
 
@@ -209,15 +209,14 @@ impl Connection {
 
     /// Waits until at most `may_stay` bytes are unwritten, for as long as they become fewer.
     fn wait_until_written(self: &Arc<Self>, patience: &mut Patience<'_>, may_stay: usize) -> Result<(), WaitError> {
-        let unwritten = |core: &Core| core.association.output_length() - core.written;
-        let mut left = unwritten(&self.lock());
+        let mut left = self.lock().unwritten();
         loop {
             let mut now = left;
             let waited = self.wait(patience, |core| {
                 if core.end.is_some() {
                     return Some(Err(WaitError::Ended));
                 }
-                now = unwritten(core);
+                now = core.unwritten();
                 (now <= may_stay).then_some(Ok(()))
             });
             match waited {

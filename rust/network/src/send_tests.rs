@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use dimsefast_protocol::command::{self, CommandSet, Priority};
 
 use super::BATCH;
-use crate::connection::{Connection, Driver, OUTPUT_HIGH_WATER, Output, Service};
+use crate::connection::{Connection, Driver, Ends, OUTPUT_HIGH_WATER, Output, Service};
 use crate::drive::tests::Pair;
 use crate::jobs::Job;
 use crate::message::Payload;
@@ -27,7 +27,8 @@ fn connection(max_length: u32) -> (Arc<Connection>, Box<dyn Transport>) {
     let driver = Driver::Runtime { notify: tokio::sync::Notify::new() };
     let address = ([127, 0, 0, 1], 0).into();
     let epoch = Instant::now();
-    let near = Connection::new(driver, requestor, Arc::new(Nobody), epoch, address, address, Weak::new());
+    let ends = Ends { peer: address, local: address, tls: None };
+    let near = Connection::new(driver, requestor, Arc::new(Nobody), epoch, ends, Weak::new());
     (near, acceptor.transport.take().unwrap())
 }
 

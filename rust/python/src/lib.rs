@@ -11,6 +11,7 @@ mod pool;
 mod query;
 mod server;
 mod storing;
+mod tls;
 mod wait;
 
 use std::time::Duration;
@@ -58,6 +59,8 @@ mod _core {
     use super::server::Server;
     #[pymodule_export]
     use super::storing::{Layout, StorePlan, remove_leftovers, safe_name};
+    #[pymodule_export]
+    use super::tls::{Tls, certificate_subject};
     #[pymodule_export]
     use super::{forget_parent, stop};
 }

@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dimsefast_network::protocol::negotiation::SupportedContext;
-use dimsefast_network::{self as network, AcceptorConfig, process};
-use pyo3::exceptions::{PyOSError, PyRuntimeError};
+use dimsefast_network::{self as network, AcceptorConfig, Proxies, Security, process};
+use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
 use crate::associate::{ae_title, uid};
 use crate::connection::Connection;
 use crate::pool::PythonService;
 use crate::storing::{self, StorePlan};
+use crate::tls::{Tls, security, setup_error};
 use crate::wait::seconds;
 
 /// (abstract syntax, transfer syntaxes, SCU role, SCP role)
@@ -35,11 +36,23 @@ pub(crate) struct Settings {
     implementation_class_uid: String,
     implementation_version_name: Option<String>,
     store_to: Option<Py<StorePlan>>,
+    tls: Option<Py<Tls>>,
+    bridged: bool,
+    proxies: Option<Vec<String>>,
+    keepalive: Option<f64>,
     bound: u32,
 }
 
 impl Settings {
     fn config(self) -> PyResult<AcceptorConfig> {
+        let security = security(self.tls.as_ref(), self.bridged);
+        if let Security::Tls(tls) = &security {
+            tls.server().map_err(setup_error)?;
+        }
+        let proxies = self.proxies.as_deref().map(Proxies::within).transpose();
+        let proxies = proxies.map_err(|network| {
+            PyValueError::new_err(format!("proxy_protocol: {network:?} is no network such as \"10.0.0.0/8\""))
+        })?;
         Ok(AcceptorConfig {
             ae_title: ae_title(&self.ae_title)?,
             require_called: self.require_called,
@@ -64,6 +77,9 @@ impl Settings {
             async_ops: self.asynchronous_operations,
             implementation_uid: uid(&self.implementation_class_uid),
             store: storing::plan(self.store_to.as_ref()),
+            security,
+            proxies,
+            keepalive: seconds(self.keepalive)?,
             implementation_version: self.implementation_version_name.map(String::into_bytes),
             bound: self.bound,
         })
