@@ -140,6 +140,9 @@ class Receiver:
                 store_to=self._staging.name,
                 tls=tls,
             )
+        except ValueError:
+            self._staging.cleanup()
+            raise
         except OSError as error:
             self._staging.cleanup()
             raise ReceiverError(
