@@ -45,7 +45,7 @@ _live: weakref.WeakSet[Bridge] = weakref.WeakSet()
 
 def start(connection: _core.Connection, context: ssl.SSLContext, server_side: bool, server_name: str | None) -> None:
     """Takes over the socket of a connection and encrypts what goes through it, until either end is closed."""
-    taken = connection.take_bridge()
+    taken = connection.security.take_bridge()
     if taken is None:
         return
     peer, association = (socket.socket(fileno=descriptor) for descriptor in taken)
@@ -84,7 +84,7 @@ class Bridge:
         server_name: str | None,
     ) -> None:
         # The core's connection only until the peer has sent something: one that nobody uses any more is to end.
-        self._connection: _core.Connection | None = connection
+        self._security: _core.Security | None = connection.security
         self._peer = peer
         self._association = association
         self._arrived = ssl.MemoryBIO()
@@ -204,7 +204,7 @@ class Bridge:
                     break
                 self._to_association += data
                 # What fails from here on is the association's business.
-                self._connection = None
+                self._security = None
         except ssl.SSLWantReadError:
             pass
         except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
@@ -219,17 +219,17 @@ class Bridge:
             self._early.clear()
         cipher = self._tls.cipher()
         certificate = self._tls.getpeercert(binary_form=True)
-        if self._connection is not None:
-            self._connection.tls_agreed(
-                self._tls.version() or "", cipher[0] if cipher else "", [certificate] if certificate else [], None
+        if self._security is not None:
+            self._security.agreed(
+                self._tls.version() or "", cipher[0] if cipher else "", [certificate] if certificate else []
             )
 
     def _failed(self, kind: str, words: str) -> None:
         # A requestor is told by what it waits for; a look at the port by a load balancer is no news.
         level = logging.ERROR if self._tls.server_side and self._heard else logging.DEBUG
         LOGGER.log(level, "TLS with %s failed: %s", self._name, words)
-        if self._connection is not None:
-            self._connection.tls_failed(kind, words)
+        if self._security is not None:
+            self._security.failed(kind, words)
 
 
 def _words(error: ssl.SSLError) -> tuple[str, str]:

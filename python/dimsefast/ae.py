@@ -452,7 +452,7 @@ class ApplicationEntity:
             if isinstance(cause, TimeoutError):
                 raise AssociationTimeout(peer, f"no connection: {cause}") from cause
             raise PeerUnreachable(peer, str(cause)) from cause
-        tls = None if association._connection is None else association._connection.tls_failure
+        tls = None if association._connection is None else association._connection.security.failure
         if tls is not None:
             raise AssociationTimeout(peer, tls[1]) if tls[0] == "timeout" else TLSFailed(peer, *tls)
         if end is not None and end[0] == "rejected":
@@ -521,8 +521,8 @@ class ApplicationEntity:
             association.failure = f"{called.strip()}@{host}:{port} cannot be reached: {error}"
             return association, error
         association._attach(connection)
-        if not association.is_established and connection.tls_failure is not None:
-            association.failure = f"{called.strip()}@{host}:{port}: {connection.tls_failure[1]}"
+        if not association.is_established and (problem := connection.security.failure) is not None:
+            association.failure = f"{called.strip()}@{host}:{port}: {problem[1]}"
         if association.is_established and not association._has_usable_context:
             association.failure = "the peer accepted none of the proposed presentation contexts"
             association.abort()

@@ -210,7 +210,7 @@ class Association:
     @property
     def tls(self) -> TLSSession | None:
         """What the TLS handshake agreed on; None for plain TCP."""
-        found = None if self._connection is None else self._connection.tls
+        found = None if self._connection is None else self._connection.security.negotiated
         if found is None:
             return None
         version, cipher_suite, certificates, server_name = found

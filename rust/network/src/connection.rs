@@ -17,7 +17,6 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use dimsefast_protocol::association::{AbortCause, Association};
-use dimsefast_protocol::error::PduError;
 use dimsefast_protocol::negotiation::NegotiatedContext;
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
 use dimsefast_protocol::types::{AbortReason, AbortSource};
@@ -235,27 +234,6 @@ impl Connection {
     /// The lock. A panic while it was held leaves a connection that can still be aborted.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Core> {
         self.core.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The bridge that is to encrypt this connection, once.
-    pub fn take_bridge(&self) -> Option<tls::Bridge> {
-        self.lock().bridge.take()
-    }
-
-    /// Why there is no TLS, or where there is some that nobody expected; none where TLS has nothing to do with how it ended.
-    pub fn tls_failure(&self) -> Option<tls::Failure> {
-        let end = self.end();
-        let Some(session) = &self.tls else {
-            let is_tls = |error: &PduError| error.problem == PduError::TLS_RECORD;
-            return match end {
-                Some(End::Aborted { cause: AbortCause::Protocol(error), .. }) if is_tls(&error) => {
-                    Some(tls::Failure::unexpected_tls())
-                }
-                _ => None,
-            };
-        };
-        let timed_out = matches!(end, Some(End::Aborted { cause: AbortCause::AcseTimeout, .. }));
-        session.failure().cloned().or_else(|| (timed_out && session.negotiated().is_none()).then(tls::Failure::timeout))
     }
 
     /// Runs `f` under the lock, takes in what it caused, and writes what it put out.

@@ -333,7 +333,7 @@ fn start(server: &Arc<Server>, config: &AcceptorConfig, stream: TcpStream, peer:
             tokio::spawn(run(connection, stream));
         }
         // The peer has gone already, mostly.
-        Err(error) => log::record(Level::Warning, || format!("the connection of {peer} cannot be used: {error}")),
+        Err(error) => log::record(Level::Info, || format!("the connection of {peer} cannot be used: {error}")),
     }
 }
 

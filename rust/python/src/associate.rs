@@ -18,7 +18,7 @@ use pyo3::types::{PyAny, PyList, PyString, PyTuple};
 use crate::connection::Connection;
 use crate::pool::PythonService;
 use crate::storing::{self, StorePlan};
-use crate::tls::{Tls, security};
+use crate::tls::{Tls, chosen};
 use crate::wait::{seconds, waiting};
 
 /// (context ID, abstract syntax, transfer syntaxes)
@@ -182,7 +182,7 @@ pub(crate) fn connect(
         port,
         bind,
         connect_timeout: seconds(connect_timeout)?,
-        security: security(tls.as_ref(), bridged),
+        security: chosen(tls.as_ref(), bridged),
         keepalive: seconds(keepalive)?,
         config: Config {
             limits: Limits::default(),

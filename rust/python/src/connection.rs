@@ -1,6 +1,5 @@
 //! One association as Python sees it: messages in and out, its state, its end.
 
-use std::os::fd::IntoRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -9,7 +8,6 @@ use dimsefast_identifier::codec::TransferSyntax;
 use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
 use dimsefast_network::protocol::pdu::AssociateRj;
 use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource};
-use dimsefast_network::tls::{Failure, FailureKind, Negotiated};
 use dimsefast_network::{
     self as network, End, NegotiationReply, Outgoing, Output, Payload, Reply, Source, WaitError, process,
 };
@@ -22,6 +20,7 @@ use crate::message::{Message, file_error};
 use crate::negotiation::Negotiation;
 use crate::pool::describe;
 use crate::storing::{self, StorePlan};
+use crate::tls::Security;
 use crate::wait::{seconds, waiting};
 
 /// One association on one transport connection.
@@ -32,9 +31,6 @@ pub(crate) struct Connection {
 
 /// (how, result, source, reason, cause)
 type Ending = (&'static str, u8, u8, u8, String);
-
-/// (version, cipher suite, certificates, server name)
-type Agreed = (String, String, Vec<Py<PyBytes>>, Option<String>);
 
 /// (kind, argument)
 pub(crate) type Described = (&'static str, Option<Py<Message>>);
@@ -124,48 +120,10 @@ impl Connection {
         py.detach(|| self.inner.negotiation()).map(Negotiation::new)
     }
 
-    /// What the TLS handshake agreed on: (version, cipher suite, the peer's certificates as DER, the server name asked for); None for plain
-    /// TCP, and before its end.
+    /// What is between this connection and TCP.
     #[getter]
-    fn tls(&self, py: Python<'_>) -> Option<Agreed> {
-        let negotiated = self.inner.tls.as_ref()?.negotiated()?.clone();
-        let certificates = negotiated.peer_certificates.iter();
-        let certificates = certificates.map(|certificate| PyBytes::new(py, certificate).unbind()).collect();
-        Some((negotiated.version, negotiated.cipher_suite, certificates, negotiated.server_name))
-    }
-
-    /// (kind, words) where TLS is what went wrong.
-    #[getter]
-    fn tls_failure(&self, py: Python<'_>) -> PyResult<Option<(&'static str, String)>> {
-        let connection = self.live()?;
-        Ok(py.detach(|| connection.tls_failure()).map(|failure| (failure.kind.name(), failure.words)))
-    }
-
-    /// The descriptors of the peer's and of the association's end of a bridge, once: the caller's from here on.
-    fn take_bridge(&self, py: Python<'_>) -> PyResult<Option<(i32, i32)>> {
-        let connection = self.live()?;
-        let bridge = py.detach(|| connection.take_bridge());
-        Ok(bridge.map(|bridge| (bridge.peer.into_raw_fd(), bridge.association.into_raw_fd())))
-    }
-
-    /// The handshake on a bridge is over.
-    fn tls_agreed(
-        &self,
-        version: String,
-        cipher_suite: String,
-        peer_certificates: Vec<Vec<u8>>,
-        server_name: Option<String>,
-    ) {
-        if let Some(session) = &self.inner.tls {
-            session.agreed(Negotiated { version, cipher_suite, peer_certificates, server_name });
-        }
-    }
-
-    /// The handshake on a bridge failed.
-    fn tls_failed(&self, kind: &str, words: String) {
-        if let Some(session) = &self.inner.tls {
-            session.failed(Failure::new(FailureKind::named(kind), words));
-        }
+    fn security(&self) -> PyResult<Security> {
+        Ok(Security::new(self.live()?.clone()))
     }
 
     /// Which notices and requests are handed to the callback.

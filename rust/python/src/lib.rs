@@ -60,7 +60,7 @@ mod _core {
     #[pymodule_export]
     use super::storing::{Layout, StorePlan, remove_leftovers, safe_name};
     #[pymodule_export]
-    use super::tls::{Tls, certificate_subject};
+    use super::tls::{Security, Tls, certificate_subject};
     #[pymodule_export]
     use super::{forget_parent, stop};
 }

@@ -13,7 +13,7 @@ use crate::associate::{ae_title, uid};
 use crate::connection::Connection;
 use crate::pool::PythonService;
 use crate::storing::{self, StorePlan};
-use crate::tls::{Tls, security, setup_error};
+use crate::tls::{Tls, chosen, setup_error};
 use crate::wait::seconds;
 
 /// (abstract syntax, transfer syntaxes, SCU role, SCP role)
@@ -45,7 +45,7 @@ pub(crate) struct Settings {
 
 impl Settings {
     fn config(self) -> PyResult<AcceptorConfig> {
-        let security = security(self.tls.as_ref(), self.bridged);
+        let security = chosen(self.tls.as_ref(), self.bridged);
         if let Security::Tls(tls) = &security {
             tls.server().map_err(setup_error)?;
         }

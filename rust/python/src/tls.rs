@@ -1,17 +1,24 @@
 //! TLS as Python sets it up.
 
+use std::os::fd::IntoRawFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use dimsefast_network::Security;
-use dimsefast_network::tls::{self as network, Authorities, Identity, Options, Profile, SetupError, VerifyPeer};
+use dimsefast_network as network;
+use dimsefast_network::tls::{
+    self, Authorities, Failure, FailureKind, Identity, Negotiated, Options, Profile, SetupError, VerifyPeer,
+};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+/// (version, cipher suite, certificates, server name)
+type Agreed = (String, String, Vec<Py<PyBytes>>, Option<String>);
 
 /// Certificates, keys and what is asked of peers, for any number of connections.
 #[pyclass(frozen, module = "dimsefast._core")]
 pub(crate) struct Tls {
-    inner: Arc<network::Tls>,
+    inner: Arc<tls::Tls>,
 }
 
 #[pymethods]
@@ -49,7 +56,7 @@ impl Tls {
             server_name,
             check_server_name,
         };
-        let inner = py.detach(|| network::Tls::new(options)).map_err(setup_error)?;
+        let inner = py.detach(|| tls::Tls::new(options)).map_err(setup_error)?;
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -76,16 +83,67 @@ fn strip(error: &std::io::Error) -> String {
     words.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-pub(crate) fn security(tls: Option<&Py<Tls>>, bridged: bool) -> Security {
+pub(crate) fn chosen(tls: Option<&Py<Tls>>, bridged: bool) -> network::Security {
     match tls {
-        Some(tls) => Security::Tls(tls.get().inner.clone()),
-        None if bridged => Security::Bridged,
-        None => Security::Plain,
+        Some(tls) => network::Security::Tls(tls.get().inner.clone()),
+        None if bridged => network::Security::Bridged,
+        None => network::Security::Plain,
     }
 }
 
 /// The subject of a DER certificate; None where it cannot be read.
 #[pyfunction]
 pub(crate) fn certificate_subject(certificate: &[u8]) -> Option<String> {
-    network::subject(certificate)
+    tls::subject(certificate)
+}
+
+/// What is between one connection and TCP.
+#[pyclass(frozen, module = "dimsefast._core")]
+pub(crate) struct Security {
+    connection: Arc<network::Connection>,
+}
+
+impl Security {
+    pub(crate) fn new(connection: Arc<network::Connection>) -> Self {
+        Self { connection }
+    }
+}
+
+#[pymethods]
+impl Security {
+    /// What the TLS handshake agreed on: (version, cipher suite, the peer's certificates as DER, the server name asked for); None for plain
+    /// TCP, and before its end.
+    #[getter]
+    fn negotiated(&self, py: Python<'_>) -> Option<Agreed> {
+        let negotiated = self.connection.tls.as_ref()?.negotiated()?.clone();
+        let certificates = negotiated.peer_certificates.iter();
+        let certificates = certificates.map(|certificate| PyBytes::new(py, certificate).unbind()).collect();
+        Some((negotiated.version, negotiated.cipher_suite, certificates, negotiated.server_name))
+    }
+
+    /// (kind, words) where TLS is what went wrong.
+    #[getter]
+    fn failure(&self, py: Python<'_>) -> Option<(&'static str, String)> {
+        py.detach(|| self.connection.tls_failure()).map(|failure| (failure.kind.name(), failure.words))
+    }
+
+    /// The descriptors of the peer's and of the association's end of a bridge, once: the caller's from here on.
+    fn take_bridge(&self, py: Python<'_>) -> Option<(i32, i32)> {
+        let bridge = py.detach(|| self.connection.take_bridge())?;
+        Some((bridge.peer.into_raw_fd(), bridge.association.into_raw_fd()))
+    }
+
+    /// The handshake on a bridge is over.
+    fn agreed(&self, version: String, cipher_suite: String, peer_certificates: Vec<Vec<u8>>) {
+        if let Some(session) = &self.connection.tls {
+            session.agreed(Negotiated { version, cipher_suite, peer_certificates, server_name: None });
+        }
+    }
+
+    /// The handshake on a bridge failed.
+    fn failed(&self, kind: &str, words: String) {
+        if let Some(session) = &self.connection.tls {
+            session.failed(Failure::new(FailureKind::named(kind), words));
+        }
+    }
 }

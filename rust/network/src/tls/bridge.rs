@@ -6,6 +6,8 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
+use crate::connection::Connection;
+
 /// What the service gets: it moves bytes between the two until either ends, and then closes both.
 #[derive(Debug)]
 pub struct Bridge {
@@ -21,4 +23,11 @@ pub(crate) fn pair(peer: impl Into<OwnedFd>) -> io::Result<(TcpStream, Bridge)> 
     let (near, association) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     // A stream socket of another family: everything but its addresses and TCP's own options works as on TCP.
     Ok((TcpStream::from(near), Bridge { peer: peer.into(), association }))
+}
+
+impl Connection {
+    /// The bridge that is to encrypt this connection, once.
+    pub fn take_bridge(&self) -> Option<Bridge> {
+        self.lock().bridge.take()
+    }
 }

@@ -2,7 +2,11 @@
 
 use std::io;
 
+use dimsefast_protocol::association::AbortCause;
+use dimsefast_protocol::error::PduError;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
+
+use crate::connection::{Connection, End};
 
 /// What kind of failure it is, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +136,24 @@ impl Failure {
             ),
             other => Self::new(FailureKind::Protocol, format!("the peer broke the TLS protocol: {other}")),
         }
+    }
+}
+
+impl Connection {
+    /// Why there is no TLS, or where there is some that nobody expected; none where TLS has nothing to do with how it ended.
+    pub fn tls_failure(&self) -> Option<Failure> {
+        let end = self.end();
+        let Some(session) = &self.tls else {
+            let is_tls = |error: &PduError| error.problem == PduError::TLS_RECORD;
+            return match end {
+                Some(End::Aborted { cause: AbortCause::Protocol(error), .. }) if is_tls(&error) => {
+                    Some(Failure::unexpected_tls())
+                }
+                _ => None,
+            };
+        };
+        let timed_out = matches!(end, Some(End::Aborted { cause: AbortCause::AcseTimeout, .. }));
+        session.failure().cloned().or_else(|| (timed_out && session.negotiated().is_none()).then(Failure::timeout))
     }
 }
 

@@ -36,8 +36,10 @@ pub(crate) struct TlsTransport {
     /// Bytes that were encrypted since nothing was left over, less those that have left. Encryption adds some: an estimate.
     unsent: usize,
     first: Vec<u8>,
-    /// The association needs no more than the end of the stream, whichever way it comes.
+    /// Nothing more comes: the association needs no more than the end of the stream, whichever way it comes.
     over: bool,
+    /// Nothing more can be written.
+    broken: bool,
 }
 
 impl TlsTransport {
@@ -76,6 +78,7 @@ impl TlsTransport {
             unsent: 0,
             first: Vec::new(),
             over: false,
+            broken: false,
         }
     }
 
@@ -99,11 +102,8 @@ impl TlsTransport {
             if handshaking && !self.connection.is_handshaking() {
                 self.agreed();
             }
-            match self.flush() {
-                // What is left goes when the socket takes it.
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                flushed => flushed?,
-            }
+            // What is left goes when the socket takes it; what the peer sent before it went is still to be read.
+            let _ = self.flush();
         }
         Ok(true)
     }
@@ -249,31 +249,34 @@ impl Transport for TlsTransport {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if self.connection.is_handshaking() {
             let written = self.connection.writer().write(bytes)?;
-            return match self.flush() {
-                Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
-                _ => Ok(written),
-            };
+            return self.flush().or_else(|error| if self.broken { Err(error) } else { Ok(()) }).map(|()| written);
         }
         self.flush()?;
         let length = self.connection.writer().write(&bytes[..bytes.len().min(PIECE)])?;
         self.unsent = length;
-        match self.flush() {
-            Err(error) if error.kind() != ErrorKind::WouldBlock => Err(error),
-            _ => Ok(length),
-        }
+        // They are taken: what cannot leave now is left over.
+        self.flush().or_else(|error| if self.broken { Err(error) } else { Ok(()) }).map(|()| length)
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.broken {
+            return Err(ErrorKind::BrokenPipe.into());
+        }
         while self.connection.wants_write() {
-            let written = self.connection.write_tls(&mut Out { inner: &mut *self.inner })?;
-            self.unsent = self.unsent.saturating_sub(written);
+            match self.connection.write_tls(&mut Out { inner: &mut *self.inner }) {
+                Ok(written) => self.unsent = self.unsent.saturating_sub(written),
+                Err(error) => {
+                    self.broken = !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
+                    return Err(error);
+                }
+            }
         }
         self.unsent = 0;
         Ok(())
     }
 
     fn unsent(&self) -> usize {
-        if self.connection.wants_write() { self.unsent.max(1) } else { 0 }
+        if self.connection.wants_write() && !self.broken { self.unsent.max(1) } else { 0 }
     }
 
     fn has_input(&self) -> bool {
