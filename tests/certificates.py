@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from dimsefast import TLS
 
 
@@ -36,6 +39,23 @@ class Certificates:
         certificate.write_bytes(b"".join(pem.bytes() for pem in issued.cert_chain_pems))
         issued.private_key_pem.write_to_path(str(key))
         return certificate, key
+
+    def revoke(self, certificate: Path) -> Path:
+        """The file of a revocation list with this certificate in it."""
+        issuer = x509.load_pem_x509_certificate(self.ca.read_bytes())
+        key = serialization.load_pem_private_key(self._ca.private_key_pem.bytes(), None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        since = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+        serial = x509.load_pem_x509_certificate(certificate.read_bytes()).serial_number
+        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since).build()
+        built = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject).last_update(since)
+        built = built.next_update(since.replace(year=2090)).add_revoked_certificate(revoked)
+        built = built.add_extension(x509.CRLNumber(1), critical=False)
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+        signed = built.add_extension(authority, critical=False).sign(key, hashes.SHA256())
+        path = self.folder / "revoked.crl"
+        path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        return path
 
     def tls(self, name: str, **options: Any) -> TLS:
         """A node with a certificate, that trusts the CA."""

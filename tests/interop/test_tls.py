@@ -128,6 +128,13 @@ def test_storescp_requires_a_certificate_and_has_one_that_we_do_not_trust(
 # pynetdicom
 
 
+def old(context: ssl.SSLContext) -> ssl.SSLContext:
+    """What speaks TLS 1.1 at best."""
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    return context
+
+
 class TheirReceiver:
     """pynetdicom over ssl, keeping what it is sent."""
 
@@ -210,7 +217,8 @@ def test_pynetdicom_with_a_bad_certificate(
 ) -> None:
     issuer = Certificates(tmp_path, "Elsewhere") if fault == "stranger" else hospital
     names = ("elsewhere",) if fault == "name" else ()
-    peer = their_receiver(issuer.context(f"theirs-{fault}", True, fault == "expired", *names))
+    context = issuer.context(f"theirs-{fault}", True, fault == "expired", *names)
+    peer = their_receiver(old(context) if fault == "old" else context)
     with pytest.raises(TLSFailed) as caught:
         connect(peer.port, hospital.tls("ours"), contexts=ECHO)
     assert caught.value.kind == kind
@@ -232,8 +240,7 @@ def test_pynetdicom_requesting_with_a_fault(
     context = issuer.context(f"their-{fault}", False, fault == "expired")
     context.load_verify_locations(hospital.ca)
     if fault == "old":
-        context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        old(context)
     requestor = pynetdicom.AE("THEIRS")
     requestor.add_requested_context(str(sop_class.Verification))
     assoc = requestor.associate("127.0.0.1", receiver.port, tls_args=(context, "localhost"))

@@ -223,6 +223,20 @@ def test_a_requestor_whose_certificate_is_missing_or_bad(
         assert server.active_associations[0].tls.peer_certificate is None
 
 
+def test_revoked_certificates_of_either_side(
+    hospital: Certificates, server_tls: TLS, client_tls: TLS, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = hospital.issue("revoked")
+    revoked, lists = TLS(*files, ca=hospital.ca), [hospital.revoke(files[0])]
+    wary = hospital.tls("wary", revocation_lists=lists)
+    with provider(tls=revoked) as server:
+        check_failure("revoked", "has been revoked", server.port, wary, caplog)
+        assert connect(server, client_tls).send_c_echo().Status == 0
+    with provider(tls=wary) as server:
+        check_failure("refused", "our certificate has been revoked", server.port, revoked, caplog)
+        assert connect(server, client_tls).send_c_echo().Status == 0
+
+
 def test_plain_dicom_at_a_tls_port_and_tls_at_a_plain_port(
     server_tls: TLS, client_tls: TLS, caplog: pytest.LogCaptureFixture
 ) -> None:
