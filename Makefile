@@ -18,7 +18,7 @@ FUZZ_SECONDS ?= 60
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python peers lint format bench fuzz wheel clean
+.PHONY: help build demo test test-rust test-python test-wheel peers lint format bench bench-page fuzz wheel docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -60,6 +60,8 @@ lint: build ## rustfmt, clippy, ruff, mypy
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest dimsefast._core
+	$(BIN)/zizmor --offline --quiet .github/workflows
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 
 format: $(STAMPS)/venv ## rustfmt and ruff, applied
 	cargo fmt --all
@@ -73,6 +75,10 @@ bench: build ## measure beside the peers, in one run; WIRE="--quick --only pair"
 	$(FLOOR) build --release --locked --quiet
 	$(BIN)/python benches/wire.py $(WIRE)
 
+bench-page: build ## write docs/benchmarks.md and its drawings from the newest results
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/python benches/plot.py
+
 # cargo-fuzz wants flags of the nightly compiler, which the stable one takes with RUSTC_BOOTSTRAP.
 fuzz: ## run each fuzz target for a minute; FUZZ_SECONDS=1200 for longer
 	command -v cargo-fuzz >/dev/null || cargo install --locked --quiet cargo-fuzz
@@ -81,9 +87,27 @@ fuzz: ## run each fuzz target for a minute; FUZZ_SECONDS=1200 for longer
 		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target fuzz/found/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 || exit 1; \
 	done
 
-wheel: $(STAMPS)/venv ## build a wheel and a source distribution into dist/
-	$(BIN)/maturin build --release --locked --out dist
+# zig links against the glibc that the manylinux tag names. On other systems the wheel is for this machine.
+wheel: $(STAMPS)/venv ## build a wheel and a source distribution into dist/, and check their tags
+	$(BIN)/python -m pip install --quiet --group wheel
+	rm -rf dist
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/maturin build --release --locked --strip --out dist \
+		$(if $(filter Linux,$(shell uname -s)),--zig --compatibility manylinux_2_17 --target $(shell uname -m)-unknown-linux-gnu)
 	$(BIN)/maturin sdist --out dist
+	$(if $(filter Linux,$(shell uname -s)),$(BIN)/auditwheel show dist/*.whl | grep -A1 'consistent with')
+	$(BIN)/abi3audit --strict dist/*.whl
+
+test-wheel: ## run the Python tests against the wheel in dist/, in an environment of its own
+	rm -rf build/wheel
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	build/wheel/bin/python -m pip install --quiet --only-binary dimsefast --no-index --no-deps --find-links dist dimsefast
+	build/wheel/bin/python -m pip install --quiet dimsefast --group test
+	env -u VIRTUAL_ENV build/wheel/bin/python -m pytest -p no:cacheprovider $(TESTS)
+
+docs: build ## build the documentation site into build/docs, without warnings
+	$(BIN)/python -m pip install --quiet --group docs
+	$(BIN)/python -m sphinx -W --keep-going -q -E docs build/docs
 
 clean: ## remove what was built
-	rm -rf $(VENV) $(STAMPS) target benches/floor/target fuzz/target fuzz/found dist
+	rm -rf $(VENV) $(STAMPS) target benches/floor/target fuzz/target fuzz/found dist build

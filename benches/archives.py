@@ -28,7 +28,7 @@ HostTable END
 VendorTable BEGIN
 VendorTable END
 AETable BEGIN
-ARCHIVE {storage} RW (10, 1024mb) ANY
+{title} {storage} RW (10, 1024mb) ANY
 AETable END
 """
 
@@ -48,15 +48,33 @@ def _indexed(setting: Setting, objects: Path) -> Path:
 
 
 def dcmqrscp(setting: Setting, folder: Path, objects: Objects, destination: int) -> Server:
+    return dcmqrscp_with(setting, folder, _indexed(setting, objects.folder), destination)
+
+
+def dcmqrscp_with(setting: Setting, folder: Path, storage: Path, destination: int, title: str = "ARCHIVE") -> Server:
+    """With this storage area, under this AE title."""
     port, configuration = free_port(), folder / "dcmqrscp.cfg"
-    storage = _indexed(setting, objects.folder)
-    configuration.write_text(CONFIGURATION.format(port=port, destination=destination, storage=storage))
+    configuration.write_text(CONFIGURATION.format(port=port, destination=destination, title=title, storage=storage))
     return Server([program("dcmqrscp"), *LARGEST_PDU, "-c", configuration], setting.work, port)
 
 
 def orthanc(setting: Setting, folder: Path, objects: Objects, destination: int) -> Server:
     """It is filled the first time, over the network, and keeps its storage for the next."""
-    port, storage = free_port(), setting.work / f"{objects.folder.name}-orthanc"
+    storage = setting.work / f"{objects.folder.name}-orthanc"
+    empty = not storage.exists()
+    server = orthanc_with(setting, folder, storage, destination)
+    try:
+        if empty:
+            run([setting.floor, "send", "127.0.0.1", server.port, "--objects", objects.folder], setting.work)
+    except BaseException:
+        server.stop()
+        raise
+    return server
+
+
+def orthanc_with(setting: Setting, folder: Path, storage: Path, destination: int) -> Server:
+    """With this storage area."""
+    port = free_port()
     settings = {
         "StorageDirectory": str(storage),
         "IndexDirectory": str(storage),
@@ -67,6 +85,7 @@ def orthanc(setting: Setting, folder: Path, objects: Objects, destination: int) 
         "RemoteAccessAllowed": False,
         "AuthenticationEnabled": False,
         "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
         "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True,
         "DicomCheckCalledAet": False,
@@ -77,12 +96,4 @@ def orthanc(setting: Setting, folder: Path, objects: Objects, destination: int) 
     }
     configuration = folder / "orthanc.json"
     configuration.write_text(json.dumps(settings))
-    empty = not storage.exists()
-    server = Server([program("Orthanc"), configuration], setting.work, port)
-    try:
-        if empty:
-            run([setting.floor, "send", "127.0.0.1", port, "--objects", objects.folder], setting.work)
-    except BaseException:
-        server.stop()
-        raise
-    return server
+    return Server([program("Orthanc"), configuration], setting.work, port)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import archive_ingest
 import archives
 import cells
 import clients
 import servers
+from archive_ingest import ingest
 from cells import Measure
 from objects import Setting
 
@@ -247,4 +249,22 @@ RESTING = (
     ),
 )
 
-CASES = (*STORING, *RETRIEVING, *CALLING, *RESTING)
+ARCHIVING = tuple(
+    Case(
+        f"ingest-{objects}-{senders}",
+        f"{words} from {senders} of the floor's senders into an archive, until they are indexed",
+        "objects/s",
+        Cell("dimsefast, process", ingest(archive_ingest.own("process"), clients.floor_store(senders), objects)),
+        (
+            Cell("dimsefast, power", ingest(archive_ingest.own("power"), clients.floor_store(senders), objects)),
+            Cell("dimsefast into a folder", ingest(servers.own_folder, clients.floor_store(senders), objects)),
+            Cell("dcmqrscp", ingest(archive_ingest.dcmqrscp, clients.floor_store(senders), objects)),
+            Cell("Orthanc", ingest(archive_ingest.orthanc, clients.floor_store(senders), objects)),
+            Cell("qrscp, few objects", ingest(archive_ingest.qrscp, clients.floor_store(senders), few)),
+        ),
+    )
+    for objects, few, words in (("ct", "few", "CT"), ("small", "few_small", "objects of 4 kB"))
+    for senders in (1, 8)
+)
+
+CASES = (*STORING, *RETRIEVING, *CALLING, *RESTING, *ARCHIVING)

@@ -26,7 +26,8 @@ class Outcome(NamedTuple):
 Measure = Callable[[Setting], Outcome]
 
 
-def _transferred(done: Done, objects: Objects, count: int) -> Outcome:
+def transferred(done: Done, objects: Objects, count: int) -> Outcome:
+    """Objects a second, and what that took."""
     size = objects.size * done.count / count / 1e9
     figures = {
         "MB/s": 1000 * size / done.seconds,
@@ -61,7 +62,7 @@ def store(server: ServerKind, client: StoreKind, objects: str = "ct", folder: bo
             done = perform(client(setting, running.port, sent), running, setting, count)
             if folder:
                 _arrived(into, count)
-            return _transferred(done, sent, count)
+            return transferred(done, sent, count)
 
     return measure
 
@@ -96,7 +97,7 @@ def get(archive: ArchiveKind) -> Measure:
         with setting.scratch() as own, setting.scratch() as into, archive(setting, own, setting.ct, NOWHERE) as running:
             done = perform(getscu(running.port, into), running, setting, count)
             _arrived(into, count)
-            return _transferred(done, setting.ct, count)
+            return transferred(done, setting.ct, count)
 
     return measure
 
@@ -113,7 +114,7 @@ def move(archive: ArchiveKind) -> Measure:
             storescp_ignore(setting, own) as destination,
             archive(setting, own, setting.ct, destination.port) as running,
         ):
-            return _transferred(perform(own_move(running.port), running, setting, count), setting.ct, count)
+            return transferred(perform(own_move(running.port), running, setting, count), setting.ct, count)
 
     return measure
 

@@ -80,23 +80,31 @@ class Setting:
     @cached_property
     def ct(self) -> Objects:
         """CT images of 512 by 512 pixels, 526 kB each."""
-        dataset = _template()
+        dataset = ct_image()
         dataset.Rows = dataset.Columns = 512
         return self._make("ct", dataset, 512 * 512 * 2, range(self.sizes.ct))
 
     @cached_property
     def few(self) -> Objects:
         """The first of the CT images, by the same names."""
-        folder = self.work / "few"
+        return self._first("few", self.ct)
+
+    @cached_property
+    def few_small(self) -> Objects:
+        """The first of the small objects."""
+        return self._first("few_small", self.small)
+
+    def _first(self, name: str, of: Objects) -> Objects:
+        folder = self.work / name
         folder.mkdir()
-        for path in self.ct.paths[: self.sizes.few]:
+        for path in of.paths[: self.sizes.few]:
             (folder / path.name).hardlink_to(path)
         return Objects(folder, sorted(folder.iterdir()))
 
     @cached_property
     def small(self) -> Objects:
         """Objects of about 4 kB."""
-        dataset = _template()
+        dataset = ct_image()
         private = [element.tag for element in dataset if element.tag.is_private]
         for tag in private[SMALL_ELEMENTS - len(dataset) :]:
             del dataset[tag]
@@ -106,7 +114,7 @@ class Setting:
     @cached_property
     def large(self) -> Objects:
         """One object whose pixel data is a hole in the file."""
-        dataset = _template()
+        dataset = ct_image()
         dataset.Rows = dataset.Columns = 16384
         found = self._make("large", dataset, 2, range(200_000, 200_001))
         with found.paths[0].open("r+b") as file:
@@ -141,7 +149,8 @@ class Setting:
             yield Path(folder)
 
 
-def _template() -> Dataset:
+def ct_image() -> Dataset:
+    """A CT image without what stands behind its pixel data."""
     dataset = dcmread(str(get_testdata_file("CT_small.dcm")))
     del dataset[0xFFFCFFFC]
     return dataset

@@ -178,6 +178,10 @@ class Server:
         """Bytes that are resident now."""
         return _status(self._process.pid, "VmRSS")
 
+    def anonymous(self) -> int:
+        """Bytes that are resident now and are those of no file: a database maps its pages."""
+        return _status(self._process.pid, "RssAnon")
+
     def forget_peak(self) -> None:
         """`peak` counts from here."""
         forget_peak(self._process.pid)

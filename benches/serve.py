@@ -2,7 +2,7 @@
 
 python benches/serve.py [--tls=CERTIFICATES] KIND
 
-folder FOLDER | discard | handler | find raw|datasets | retrieve FOLDER DESTINATION_PORT
+folder FOLDER | discard | handler | find raw|datasets | retrieve FOLDER DESTINATION_PORT | archive FOLDER DURABILITY
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import secured
-from dimsefast import AE, DISCARD, evt
+from dimsefast import AE, DISCARD, Archive, evt
 from dimsefast.dataset import encode_dataset
 from pydicom import Dataset
 
@@ -72,6 +72,8 @@ def options(kind: str, arguments: list[str]) -> dict[str, Any]:
     match kind, arguments:
         case "folder", [folder]:
             return {"store_to": folder}
+        case "archive", [folder, durability]:
+            return {"store_to": Archive(folder, durability=durability).store_to}
         case "discard", []:
             return {"store_to": DISCARD}
         case "handler", []:

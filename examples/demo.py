@@ -1,30 +1,27 @@
-"""The main job on real files: echo, store, find, move and get between two processes, and a check of what came back.
+"""The main job on real files: an archive that is stored to, queried and retrieved from, and a check of what came back.
 
 make demo
 """
 
-import signal
+import json
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
-from collections import Counter, defaultdict
+from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 
-from dimsefast import AE, build_context, build_role, presentation, sop_class
-from pydicom import Dataset, config, dcmread
+from dimsefast import Client, query
+from pydicom import config, dcmread
 from pydicom.data import get_charset_files, get_testdata_file, get_testdata_files
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
 config.settings.reading_validation_mode = config.IGNORE
 warnings.simplefilter("ignore", UserWarning)  # pydicom's, about the odd files that it ships for its tests
-
-FIND = sop_class.PatientRootQueryRetrieveInformationModelFind
-MOVE = sop_class.PatientRootQueryRetrieveInformationModelMove
-GET = sop_class.PatientRootQueryRetrieveInformationModelGet
-MOST_CONTEXTS = 128
 
 
 def dataset_bytes(path):
@@ -53,6 +50,8 @@ def real_files():
         meta = header.file_meta
         if not uid or not header.get("SOPClassUID"):
             skipped.append((path, "no SOP Class UID or SOP Instance UID"))
+        elif not header.get("StudyInstanceUID"):
+            skipped.append((path, "no Study Instance UID: no study to ask for"))
         elif not meta.get("TransferSyntaxUID") or "FileMetaInformationGroupLength" not in meta:
             skipped.append((path, "no transfer syntax in its file meta group"))
         elif str(uid) in chosen:
@@ -70,113 +69,77 @@ def stored_name(path):
     return f"{dcmread(path, stop_before_pixels=True).file_meta.MediaStorageSOPInstanceUID}.dcm"
 
 
-def in_associations(pairs):
-    """(class, transfer syntax) pairs, as many as fit into one association together with the services."""
-    pairs = sorted(pairs)
-    return [pairs[at : at + MOST_CONTEXTS - 4] for at in range(0, len(pairs), MOST_CONTEXTS - 4)]
-
-
-def compare(what, chosen, folder, expected):
-    """Whether each expected object is there, byte for byte behind the file meta group."""
+def compare(what, chosen, folder):
+    """Whether each object is there, byte for byte behind the file meta group."""
     wrong = []
-    for uid in expected:
-        copy = folder / stored_name(chosen[uid][0])
+    for path, *_ in chosen.values():
+        copy = folder / stored_name(path)
         if not copy.exists():
-            wrong.append(f"{chosen[uid][0].name}: did not arrive")
-        elif dataset_bytes(copy) != dataset_bytes(chosen[uid][0]):
-            wrong.append(f"{chosen[uid][0].name}: differs")
-    print(f"  {what}: {len(expected) - len(wrong)} of {len(expected)} objects are byte-equal")
+            wrong.append(f"{path.name}: did not arrive")
+        elif dataset_bytes(copy) != dataset_bytes(path):
+            wrong.append(f"{path.name}: differs")
+    print(f"  {what}: {len(chosen) - len(wrong)} of {len(chosen)} objects are byte-equal")
     for line in wrong:
         print(f"    {line}")
     return not wrong
 
 
-def requestor(port, listen, chosen, work):
-    ae = AE("SELF")
-    for context in presentation.AllStoragePresentationContexts:
-        ae.add_supported_context(context.abstract_syntax, presentation.ALL_TRANSFER_SYNTAXES)
-    good = True
+def everything(archive, listen, chosen, work):
+    """Echo, store, find, move and get against a served archive; whether all came back as it was."""
+    print(f"echo   answered in {1e6 * archive.echo():.0f} us")
+    stored = archive.store([path for path, *_ in chosen.values()], progress=True)
+    print(f"store  {stored}")
 
-    with ae.connect("127.0.0.1", port, ae_title="PROVIDER", contexts=[build_context(sop_class.Verification)]) as assoc:
-        started = time.perf_counter()
-        status = assoc.send_c_echo()
-        print(f"echo   {status.Status:04X}H in {1e6 * (time.perf_counter() - started):.0f} us")
+    patients = list(archive.find(query.patient()))
+    print(f"find   {len(patients)} patients")
+    for patient in patients[:8]:
+        print(f"         {patient.get('PatientID') or '':16} {patient.get('PatientName') or ''!s:40}")
+    studies = list(archive.find(query.study(["StudyInstanceUID", "NumberOfStudyRelatedInstances"])))
+    counted = sum(int(study.NumberOfStudyRelatedInstances) for study in studies)
+    print(f"find   {len(studies)} studies with {counted} objects")
+    good = stored.ok and counted == len(chosen) and len(patients) == len({row[3] for row in chosen.values()})
 
-    started, size, failed = time.perf_counter(), 0, []
-    for pairs in in_associations({(cls, syntax) for _, cls, syntax, _ in chosen.values()}):
-        contexts = [build_context(cls, [syntax]) for cls, syntax in pairs]
-        with ae.connect("127.0.0.1", port, ae_title="PROVIDER", contexts=contexts) as assoc:
-            for path, cls, syntax, _ in chosen.values():
-                if (cls, syntax) in pairs:
-                    status = assoc.send_c_store(path)
-                    size += path.stat().st_size
-                    if status.get("Status") != 0x0000:
-                        failed.append(path.name)
-    seconds = time.perf_counter() - started
-    print(f"store  {len(chosen) - len(failed)} objects, {size / 1e6:.1f} MB in {seconds:.2f} s")
-    good &= not failed
-
-    query = Dataset()
-    query.QueryRetrieveLevel = "PATIENT"
-    query.PatientID = query.PatientName = query.PatientBirthDate = ""
-    patients = []
-    with ae.connect("127.0.0.1", port, ae_title="PROVIDER", contexts=[build_context(FIND)]) as assoc:
-        for status, identifier in assoc.send_c_find(query, FIND):
-            if identifier is not None:
-                patients.append(identifier)
-    print(f"find   {len(patients)} patients, final status {status.Status:04X}H")
-    for identifier in patients[:12]:
-        print(f"         {identifier.get('PatientID') or ''!s:16} {identifier.get('PatientName') or ''!s:40}")
-    if len(patients) > 12:
-        print(f"         ... and {len(patients) - 12} more")
-    by_patient = defaultdict(list)
-    for uid, (_, _, _, patient) in chosen.items():
-        by_patient[patient].append(uid)
-    good &= len(patients) == len(by_patient)
-
-    everything = Dataset()
-    everything.QueryRetrieveLevel = "PATIENT"
-    everything.PatientID = "*"
-    moved = work / "moved"
-    moved.mkdir()
-    with (
-        ae.start_server(("127.0.0.1", listen), block=False, store_to=moved),
-        ae.connect("127.0.0.1", port, ae_title="PROVIDER", contexts=[build_context(MOVE)]) as assoc,
-    ):
-        started, responses = time.perf_counter(), 0
-        for status, _ in assoc.send_c_move(everything, "SELF", MOVE):
-            responses += status.get("Status") == 0xFF00
-            progress(f"move   {status.get('NumberOfCompletedSuboperations', 0)} of {len(chosen)}")
-        seconds = time.perf_counter() - started
-    print(
-        f"move   {status.NumberOfCompletedSuboperations} completed, {status.NumberOfFailedSuboperations} failed, "
-        f"{responses} pending responses, final status {status.Status:04X}H in {seconds:.2f} s"
-    )
-    good &= status.Status == 0x0000 and compare("moved", chosen, moved, list(chosen))
-
-    got = work / "got"
-    got.mkdir()
-    started, statuses = time.perf_counter(), Counter()
-    for pairs in in_associations({(cls, syntax) for _, cls, syntax, _ in chosen.values()}):
-        contexts = [build_context(GET), *(build_context(cls, [syntax]) for cls, syntax in pairs)]
-        roles = [build_role(cls, scp_role=True) for cls in sorted({cls for cls, _ in pairs})]
-        with ae.connect(
-            "127.0.0.1", port, ae_title="PROVIDER", contexts=contexts, ext_neg=roles, store_to=got
-        ) as assoc:
-            for status, _ in assoc.send_c_get(everything, GET):
-                progress(f"get    {status.get('NumberOfCompletedSuboperations', 0)} of {len(chosen)}")
-                if status.get("Status") != 0xFF00:
-                    statuses[status.get("Status", 0)] += 1
-    seconds = time.perf_counter() - started
-    words = ", ".join(f"{code:04X}H" for code in statuses)
-    print(f"get    {len(list(got.glob('*.dcm')))} objects, final status {words} in {seconds:.2f} s")
-    good &= set(statuses) == {0x0000} and compare("got", chosen, got, list(chosen))
+    uids = sorted({study.StudyInstanceUID for study in studies})
+    moved, third, got = (work / name for name in ("moved", "third", "got"))
+    good &= each(uids, "move", lambda study: archive.move(study, receive=moved)) and compare("moved", chosen, moved)
+    with receiver(listen["OTHER"], third):
+        good &= each(uids, "move", lambda study: archive.move(study, to="OTHER"))
+    good &= compare("moved to a third AE", chosen, third)
+    good &= each(uids, "get", lambda study: archive.get(study, into=got)) and compare("got", chosen, got)
     return good
 
 
-def progress(text):
-    if sys.stdout.isatty():
-        print(f"\r{text}\033[K\r", end="", flush=True)
+def each(uids, what, retrieve):
+    """Retrieves study by study; whether that succeeded."""
+    started, objects, failed = time.perf_counter(), 0, []
+    for uid in uids:
+        report = retrieve(query.study(study_instance_uid=uid))
+        objects += report.completed
+        failed += [] if report.ok else [report]
+    print(f"{what:6} {objects} objects of {len(uids)} studies in {time.perf_counter() - started:.2f} s")
+    for report in failed:
+        print(f"    {report}")
+    return not failed
+
+
+@contextmanager
+def program(*arguments):
+    """A dimsefast program in a process of its own, with the JSON object that it begins with."""
+    command = [sys.executable, "-m", "dimsefast", *map(str, arguments), "--json"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.terminate()
+        # What it says of each object, if it does, is read, so that it never waits for us.
+        process.communicate(timeout=60)
+
+
+@contextmanager
+def receiver(port, folder):
+    with program("receive", f"127.0.0.1:{port}", "-aet", "OTHER", "-od", folder) as told:
+        print(f"{told['ae_title']} listens at {told['listening']}")
+        yield
 
 
 def main():
@@ -192,27 +155,22 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        listen = free_port()
-        command = [sys.executable, str(Path(__file__).with_name("provider.py")), str(work / "archive"), "--port", "0"]
-        (work / "archive").mkdir()
-        provider = subprocess.Popen(
-            [*command, "--destination", f"SELF=127.0.0.1:{listen}"], stdout=subprocess.PIPE, text=True
-        )
-        try:
-            line = next(line for line in provider.stdout if "listens on" in line)
-            print(line.strip())
-            port = int(line.split("127.0.0.1:")[1].split()[0])
-            good = requestor(port, listen, chosen, work)
-        finally:
-            provider.send_signal(signal.SIGINT)
-            provider.wait(timeout=10)
+        listen = {title: free_port() for title in ("SELF", "OTHER")}
+        destinations = [f"--destination={title}=127.0.0.1:{port}" for title, port in listen.items()]
+        serve = ["serve", work / "archive", "--address", "127.0.0.1", "--port", 0, "--log-level", "warning"]
+        with program(*serve, *destinations) as told:
+            print(f"{told['ae_titles'][0]} listens at {told['listening']}, {told['instances']} objects")
+            address = f"127.0.0.1:{listen['SELF']}"
+            with Client(f"ARCHIVE@{told['listening']}", ae_title="SELF", listen=address) as archive:
+                good = everything(archive, listen, chosen, work)
+        with program(*serve) as told:
+            print(f"started anew: {told['patients']} patients, {told['studies']} studies, {told['instances']} objects")
+            good &= told["instances"] == len(chosen)
     print("all good" if good else "NOT all good")
     return 0 if good else 1
 
 
 def free_port():
-    import socket
-
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]

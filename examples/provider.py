@@ -1,4 +1,4 @@
-"""A query/retrieve provider over a folder, all six services: what `make demo` talks to.
+"""A query/retrieve provider over a folder, all six services, on the association level.
 
 python examples/provider.py FOLDER --port 0 --destination SELF=127.0.0.1:11114 [--list FILE]
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import wait_until
+from dimsefast import Client, query
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
@@ -47,7 +49,7 @@ def start() -> Iterator[Callable[..., int]]:
     for process in processes:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=20)
-        assert (process.returncode, output) == (0, "stopped\n")
+        assert process.returncode == 0 and output.endswith("stopped\n")
 
 
 def run(name: str, *arguments: object, status: int = 0) -> str:
@@ -99,6 +101,44 @@ def test_move_to_a_third_party(start: Callable[..., int], folder: Path, tmp_path
     assert "A801H" in output and "OTHER" in output
 
 
+def test_the_gateway_passes_on_what_it_made_anonymous(start: Callable[..., int], folder: Path, tmp_path: Path) -> None:
+    receiver = start("cstore_scp.py", tmp_path / "incoming")
+    gateway = start("gateway.py", "--to", f"STORESCP@127.0.0.1:{receiver}")
+    with Client(f"GATEWAY@127.0.0.1:{gateway}") as client:
+        assert client.store(folder / "CT_small.dcm").ok
+    (path,) = (tmp_path / "incoming").iterdir()
+    before, after = dcmread(folder / "CT_small.dcm"), dcmread(path)
+    assert after.pixel_array.tobytes() == before.pixel_array.tobytes()
+    assert after.PatientName == after.PatientID != before.PatientID
+    assert after.StudyInstanceUID.startswith("2.25.") and path.stem == after.SOPInstanceUID != before.SOPInstanceUID
+    assert "PatientBirthDate" not in after and not any(element.tag.is_private for element in after)
+
+
+def test_the_gateway_says_no_success_of_what_it_could_not_pass_on(start: Callable[..., int], folder: Path) -> None:
+    gateway = start("gateway.py", "--to", f"NOBODY@127.0.0.1:{free_port()}")
+    with Client(f"GATEWAY@127.0.0.1:{gateway}") as client:
+        assert client.store(folder / "CT_small.dcm").failures[0].status == 0xA700
+
+
+def test_the_worklist(start: Callable[..., int], tmp_path: Path) -> None:
+    appointments = tmp_path / "appointments.json"
+    common = {"modality": "CT", "station": "CT1", "start": "2026-11-25T10:30"}
+    names = ["Doe^Jane", "M\u00fcller^J\u00f6rg"]
+    appointments.write_text(
+        json.dumps(
+            [
+                {**common, "patient_id": str(at), "patient_name": name, "accession_number": f"A{at}"}
+                for at, name in enumerate(names)
+            ]
+        )
+    )
+    port = start("worklist.py", appointments)
+    with Client(f"WORKLIST@127.0.0.1:{port}") as client:
+        found = list(client.find(query.worklist(modality="CT", scheduled_procedure_step_start_date="20261125")))
+        assert [str(one.PatientName) for one in found] == names
+        assert list(client.find(query.worklist(modality="MR"))) == []
+
+
 @pytest.mark.parametrize("name", ["cfind_scu.py", "cmove_scu.py", "cmove_third_party.py"])
 def test_nobody_listens_is_one_line(name: str, tmp_path: Path) -> None:
     options = [] if name == "cfind_scu.py" else ["--patient-id", "1"]
@@ -113,5 +153,5 @@ def test_demo() -> None:
     assert output.endswith("all good\n")
     assert "NOT" not in output
     equal = re.findall(r"(\d+) of (\d+) objects are byte-equal", output)
-    assert len(equal) == 2
+    assert len(equal) == 3
     assert all(good == total and int(total) > 100 for good, total in equal)

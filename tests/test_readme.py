@@ -67,6 +67,16 @@ def test_the_client_does_all_of_it(
     assert capsys.readouterr().out == "CompressedSamples^CT1 True\n1\n1 []\n"
 
 
+def test_the_archive_is_stored_to_and_queried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "incoming").mkdir()
+    shutil.copy(str(get_testdata_file("CT_small.dcm")), tmp_path / "incoming" / "ct.dcm")
+    exec(blocks()["An archive"].replace("11112", "0"), {})
+    assert capsys.readouterr().out == "[0]\nCompressedSamples^CT1 True\n"
+
+
 def test_every_command_and_file_that_is_named_is_there() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for document in ("README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import atexit
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _bridge, _config, _core, evt, presentation, query, sop_class
 from .ae import AE
@@ -43,6 +43,9 @@ from .sop_class import register_uid
 from .storing import DISCARD, StoreTo, safe_name
 from .tls import TLS, TLSSession
 
+if TYPE_CHECKING:
+    from .archive import Archive
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -55,6 +58,7 @@ __all__ = [
     "PYNETDICOM_IMPLEMENTATION_UID",
     "PYNETDICOM_IMPLEMENTATION_VERSION",
     "TLS",
+    "Archive",
     "Association",
     "AssociationAborted",
     "AssociationError",
@@ -104,6 +108,11 @@ atexit.register(_core.stop, _EXIT_LIMIT)
 
 
 def __getattr__(name: str) -> Any:
+    # SQLAlchemy takes a tenth of a second to import.
+    if name == "Archive":
+        from .archive import Archive
+
+        return Archive
     # The ready-made lists of presentation contexts are built when they are asked for.
     if name in presentation.PREBUILT_LISTS:
         return getattr(presentation, name)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import _core
+from ._validators import validate_ae_title
 from .events import HandlerTable
 from .presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
 from .tls import TLS
 
 #: What `evt_handlers` takes: (event, handler) or (event, handler, [arguments]) each.
 Handlers = Sequence[tuple[Any, ...]]
+
+#: What `contexts_by_calling_aet` takes.
+ContextsByCallingAET = Mapping[str, Sequence[PresentationContext]]
 
 
 def seconds(value: Any, default: float | None) -> float | None:
@@ -39,6 +43,37 @@ def checked_contexts(contexts: list[PresentationContext], most: int | None) -> l
     if most is not None and len(contexts) > most:
         raise ValueError(f"an association has at most {most} presentation contexts, not {len(contexts)}")
     return list(contexts)
+
+
+def checked_offers(
+    contexts: Sequence[PresentationContext], by_calling_aet: ContextsByCallingAET | None
+) -> tuple[list[PresentationContext], dict[str, list[PresentationContext]] | None]:
+    """What a server offers, to everybody and to some; lists that were the same stay the same. ValueError for nothing at
+    all, a context that refuses both roles, or a title that is none.
+    """
+    copies: dict[int, list[PresentationContext]] = {}
+    for offered in (contexts, *(by_calling_aet or {}).values()):
+        copies[id(offered)] = list(offered)
+        for context in offered:
+            if context.scu_role is False and context.scp_role is False:
+                raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
+    if not any(copies.values()):
+        raise ValueError("a server needs supported presentation contexts: see add_supported_context()")
+    if by_calling_aet is None:
+        return copies[id(contexts)], None
+    named = {
+        validate_ae_title(title, "a calling AE title").strip(): copies[id(offered)]
+        for title, offered in by_calling_aet.items()
+    }
+    return copies[id(contexts)], named
+
+
+def checked_titles(value: str | Sequence[str]) -> list[str]:
+    """AE titles of a server: one or several were given. ValueError for none, or one that is none."""
+    titles = [value] if isinstance(value, str) else list(value)
+    if not titles:
+        raise ValueError("a server needs an AE title")
+    return [validate_ae_title(title, "the AE title") for title in titles]
 
 
 def keep_without(context: PresentationContext, transfer_syntax: str | Sequence[str] | None) -> bool:

@@ -13,8 +13,10 @@ from pydicom.uid import UID
 
 from . import _bridge, _core
 from ._arguments import (
+    ContextsByCallingAET,
     Handlers,
     checked_contexts,
+    checked_titles,
     handler_table,
     host_name,
     keep_without,
@@ -344,9 +346,10 @@ class ApplicationEntity:
         block: bool = True,
         ssl_context: ssl.SSLContext | None = None,
         evt_handlers: Handlers | None = None,
-        ae_title: str | None = None,
+        ae_title: str | Sequence[str] | None = None,
         contexts: list[PresentationContext] | None = None,
         store_to: StoreTarget | None = None,
+        contexts_by_calling_aet: ContextsByCallingAET | None = None,
         tls: TLS | None = None,
         proxy_protocol: bool | Sequence[str] = False,
     ) -> AssociationServer | None:
@@ -359,11 +362,14 @@ class ApplicationEntity:
             ssl_context: TLS by Python's ssl module, for programs that have a context. It costs a Python thread for each
                 connection, and every byte passes it under the GIL: `tls` is several times faster.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
-            ae_title: default the AE's own.
+            ae_title: default the AE's own; with several, peers may call it by any of them.
             contexts: default the AE's supported contexts.
             store_to: a folder in which each received object is written as `<SOP Instance UID>.dcm`, without Python;
                 `DISCARD`; a callable that says where; or one of these in detail: see `StoreTo`. A handler of
                 EVT_C_STORE, if bound, is told afterwards and gives the status.
+            contexts_by_calling_aet: what certain peers are offered in place of `contexts`, by calling AE title; without
+                any context they are rejected, as are all others where `contexts` is empty. With it a context that
+                refuses the SCU role also refuses who does not negotiate roles.
             tls: TLS by the core.
             proxy_protocol: networks or addresses of load balancers, such as ["10.0.0.0/8"], True for every peer. What
                 connects from there must begin with a header of the PROXY protocol (version 1 or 2), within the ACSE
@@ -372,19 +378,16 @@ class ApplicationEntity:
         Raises ValueError without supported contexts, for a context that refuses both roles, or for TLS that no server
         can use; NotADirectoryError for a `store_to` that is no folder; OSError where the address cannot be bound.
         """
-        title = self._ae_title if ae_title is None else validate_ae_title(ae_title, "the AE title")
+        titles = checked_titles(self._ae_title if ae_title is None else ae_title)
         chosen = self.supported_contexts if contexts is None else contexts
-        if not chosen:
-            raise ValueError("a server needs supported presentation contexts: see add_supported_context()")
-        for context in chosen:
-            if context.scu_role is False and context.scp_role is False:
-                raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
         secured = Secured(ssl_context, *security(tls, ssl_context, server_side=True), proxy_networks(proxy_protocol))
         storing = prepared(store_to)
         refresh_level()
         with self._lock:
             # It listens before it is made: who is quick to connect may also be quick to call `shutdown`.
-            server = AssociationServer(self, address, title, chosen, handler_table(evt_handlers), storing, secured)
+            server = AssociationServer(
+                self, address, titles, chosen, handler_table(evt_handlers), storing, secured, contexts_by_calling_aet
+            )
             self._servers.append(server)
         if not block:
             return server

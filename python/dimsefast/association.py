@@ -127,8 +127,8 @@ class Association:
         if found is None:
             self.requestor.ae_title = now.calling
             if self._server is not None:
-                self.acceptor.ae_title = self._server.ae_title
-                self.acceptor.supported_contexts = list(self._server.contexts)
+                self.acceptor.ae_title = self._server._title_called(now.called)
+                self.acceptor.supported_contexts = list(self._server._contexts_for(now.calling))
             elif not self.acceptor.ae_title:
                 self.acceptor.ae_title = now.called
         self._negotiation = self.requestor._negotiation = self.acceptor._negotiation = now

@@ -68,7 +68,8 @@ class EncodedDataset(LazyDataset):
         item.__dict__["_parent_encoding"] = parent_encoding
         return item
 
-    def _attributes(self, encoded: _core.Encoded) -> dict[str, Any]:
+    def _attributes(self, unbuilt: _core.Encoded) -> dict[str, Any]:
+        encoded = unbuilt
         inherited = self.__dict__.get("_parent_encoding", default_encoding)
         charset = encoded.character_set()
         # A NUL within it is an error for pydicom, which takes every other misspelling.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -43,7 +43,7 @@ class Condition(NamedTuple):
         kind: `single` (this value; PN without regard to case), `list` (one of these), `all` (each of these), `wildcard`
             (`*` and `?`, one of these), `range` (from the first of the two values to the second, the ends included, an
             empty one is open; DA as YYYYMMDD, TM as HHMMSS.FFFFFF, DT in UTC as YYYYMMDDHHMMSS.FFFFFF), `empty` (no
-            value), `fuzzy` (a name), `sequence` (an item fulfils all `items`).
+            value), `fuzzy` (one of these names), `sequence` (an item fulfils all `items`).
             A stored attribute without a value fulfils any of them, except in a worklist.
         values: decoded, without padding.
         items: of a sequence, what one of its items has to fulfil.
@@ -166,11 +166,43 @@ class Matcher:
             candidate: what matched.
             retrieve_aet: Retrieve AE Title, where the objects can be retrieved from.
         """
+        encoded, transfer_syntax = self._query.response(*self._candidate(candidate), self._extra(retrieve_aet))
+        return EncodedDataset._of(_core.Encoded(encoded, transfer_syntax))
+
+    def answers(
+        self,
+        candidates: Sequence[bytes],
+        transfer_syntax: str,
+        *,
+        computed: Sequence[Sequence[tuple[int, str, str]]] | None = None,
+        retrieve_aet: str | None = None,
+    ) -> list[bytes | None]:
+        """For each candidate the encoded identifier of its response, or None where it does not match.
+
+        All of them in one go, without the GIL.
+
+        Args:
+            candidates: datasets, encoded in Explicit VR Little Endian.
+            transfer_syntax: of the responses.
+            computed: for each candidate elements that stand in place of its own: (tag, VR, value in ASCII). They are
+                returned, too, and so have to be among the keys.
+            retrieve_aet: as for `response`.
+
+        Raises ValueError for what is no dataset.
+        """
+        return self._query.answers(candidates, computed, self._extra(retrieve_aet), str(transfer_syntax))
+
+    def _extra(self, retrieve_aet: str | None) -> list[tuple[int, str, str]]:
+        """What a response has beside the keys."""
         extra = [] if self.level is None else [(_LEVEL, "CS", self.level)]
         if retrieve_aet is not None:
             extra.append((_RETRIEVE_AE_TITLE, "AE", retrieve_aet))
-        encoded, transfer_syntax = self._query.response(*self._candidate(candidate), extra)
-        return EncodedDataset._of(_core.Encoded(encoded, transfer_syntax))
+        return extra
+
+    @property
+    def tags(self) -> tuple[int, ...]:
+        """The attributes of the top level that matching or a response looks at."""
+        return tuple(self._tags)
 
     def _candidate(self, candidate: Candidate) -> tuple[_core.Encoded | bytes, str]:
         """A candidate, encoded, and its transfer syntax. Of a Dataset or file only what is needed."""

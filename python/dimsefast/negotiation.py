@@ -273,5 +273,5 @@ def from_item(item: tuple[Any, ...]) -> Any:
     for (name, _), value in zip(made._fields, values, strict=True):
         if isinstance(value, list):
             value = [made_uid(uid) for uid in value]
-        made.__dict__[name] = made_uid(value) if name.endswith("_uid") else value
+        made.__dict__[name] = made_uid(str(value)) if name.endswith("_uid") else value
     return made

@@ -13,6 +13,7 @@ from ._uids import uid
 
 if TYPE_CHECKING:
     from ._core import Message
+    from .services.suboperations import SubOperations
 
 #: Command elements by keyword: element number in group 0000, and value representation (PS3.7 Annex E).
 COMMAND_ELEMENTS: dict[str, tuple[int, str]] = {
@@ -96,6 +97,8 @@ class Request:
     def __init__(self, message: Message, context: ContextTuple) -> None:
         self.message = message
         self.context = context
+        #: What became of the objects of a C-GET or C-MOVE, once it is over.
+        self.sub_operations: SubOperations | None = None
 
     def __getattr__(self, name: str) -> Any:
         try:

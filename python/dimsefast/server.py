@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _bridge, _config, _core
-from ._arguments import listening_address
+from . import _bridge, _config, _core, statistics
+from ._arguments import ContextsByCallingAET, checked_offers, listening_address
 from .association import Association, core_bits, core_timeout
 from .events import EventType, HandlerTable
 from .presentation import PresentationContext
@@ -22,13 +22,20 @@ if TYPE_CHECKING:
 SHUTDOWN_LIMIT = 5.0
 
 
+#: (abstract syntax, transfer syntaxes, SCU role, SCP role)
+_Context = tuple[str, list[str], bool | None, bool | None]
+
+
 class Settings(NamedTuple):
     """What the core needs to know of an acceptor. The names are those of `ApplicationEntity`."""
 
-    ae_title: str
+    ae_titles: list[str]
     require_called: bool
     require_calling: list[str]
-    contexts: list[tuple[str, list[str], bool | None, bool | None]]
+    contexts: list[_Context]
+    #: What is offered to some calling AEs in place of `contexts`, and to whom: AE title to index.
+    offers: list[list[_Context]]
+    contexts_by_calling: dict[str, int] | None
     unrestricted_storage: bool
     maximum_associations: int
     maximum_per_calling: int | None
@@ -91,15 +98,16 @@ class AssociationServer:
         self,
         ae: ApplicationEntity,
         address: tuple[Any, ...],
-        ae_title: str,
+        ae_titles: Sequence[str],
         contexts: Sequence[PresentationContext],
         handlers: HandlerTable,
         storing: StoreTo | None,
         secured: Secured,
+        contexts_by_calling_aet: ContextsByCallingAET | None = None,
     ) -> None:
         self.ae = ae
-        self.ae_title = ae_title
-        self.contexts = list(contexts)
+        self.ae_titles = list(ae_titles)
+        self.contexts, self.contexts_by_calling_aet = checked_offers(contexts, contexts_by_calling_aet)
         self._secured = secured
         self._handlers = handlers
         self._storing = storing
@@ -126,21 +134,62 @@ class AssociationServer:
         """The port that is bound."""
         return self._core.address[1]
 
+    @property
+    def ae_title(self) -> str:
+        """Its AE title, the first where it has several."""
+        return self.ae_titles[0]
+
+    def _title_called(self, called: str) -> str:
+        """Its own AE title that a peer has called, or else the first."""
+        return next((title for title in self.ae_titles if title.strip() == called.strip()), self.ae_title)
+
+    def _contexts_for(self, calling: str) -> list[PresentationContext]:
+        """What it offers to a peer."""
+        return (self.contexts_by_calling_aet or {}).get(calling.strip(), self.contexts)
+
+    def offer(
+        self,
+        contexts: Sequence[PresentationContext],
+        contexts_by_calling_aet: ContextsByCallingAET | None = None,
+    ) -> None:
+        """Changes what later associations are offered; the arguments are those of `AE.start_server`."""
+        self.contexts, self.contexts_by_calling_aet = checked_offers(contexts, contexts_by_calling_aet)
+        self._refresh()
+
+    def statistics(self) -> dict[str, Any]:
+        """What it has done since it was started.
+
+        `{"connections": int, "associations": {"open", "accepted", "rejected", "released", "aborted": int},
+        "operations": {name: {...}}}`. The last one for each kind of request that there was ("C-STORE"): `count` of
+        requests that are over, `bytes` of their datasets (received, sent in responses and in sub-operations), `seconds`
+        from the request to its final response, `pending` responses (matches of a C-FIND), `sub_operations` (objects
+        sent for a C-GET or C-MOVE), `unanswered` requests, `statuses` {final status: count}.
+        """
+        return statistics.as_dict(*self._core.statistics())
+
+    def metrics(self, labels: Mapping[str, str] | None = None) -> str:
+        """The same in Prometheus' text format, with these labels on each sample."""
+        return statistics.prometheus_text(statistics.server_metrics(self.statistics()), labels)
+
     def _settings(self) -> Settings:
         ae = self.ae
         version = ae.implementation_version_name
         store_to = None if self._storing is None else self._storing.plan(ae)
         if store_to is None and _config.STORE_RECV_CHUNKED_DATASET:
             store_to = _core.StorePlan.temporary(str(ae.implementation_class_uid), version or "")
-        contexts = [
-            (str(cx.abstract_syntax), [str(syntax) for syntax in cx.transfer_syntax], cx.scu_role, cx.scp_role)
-            for cx in self.contexts
-        ]
+        # Many peers are offered the same: it is handed over once.
+        by_calling = self.contexts_by_calling_aet
+        offers = {id(contexts): contexts for contexts in (by_calling or {}).values()}
+        index = {number: at for at, number in enumerate(offers)}
         return Settings(
-            ae_title=self.ae_title,
+            ae_titles=self.ae_titles,
             require_called=ae.require_called_aet,
             require_calling=ae.require_calling_aet,
-            contexts=sorted(contexts, key=lambda context: context[0]),
+            contexts=_core_contexts(self.contexts),
+            offers=[_core_contexts(contexts) for contexts in offers.values()],
+            contexts_by_calling=None
+            if by_calling is None
+            else {title: index[id(offer)] for title, offer in by_calling.items()},
             unrestricted_storage=_config.UNRESTRICTED_STORAGE_SERVICE,
             maximum_associations=ae.maximum_associations,
             maximum_per_calling=ae.maximum_associations_per_calling_aet,
@@ -206,12 +255,14 @@ class AssociationServer:
         finally:
             self.shutdown()
 
-    def shutdown(self, grace: float = 0.0) -> None:
+    def shutdown(self, grace: float = 0.0, idle: float | None = None) -> None:
         """Stops listening, and ends the associations: those that are not over after `grace` seconds are aborted.
+
+        Those on which nothing happens for `idle` seconds are aborted even earlier.
 
         May be called twice. The port can be bound again at once.
         """
-        self._core.shutdown(float(grace), SHUTDOWN_LIMIT)
+        self._core.shutdown(float(grace), idle, SHUTDOWN_LIMIT)
         self._stopped.set()
         self.ae._servers_changed(self)
 
@@ -244,6 +295,13 @@ class AssociationServer:
     def get_handlers(self, event: EventType) -> Any:
         """[(handler, args)] of a notification event, (handler, args) of an intervention event."""
         return self._handlers.get_handlers(event)
+
+
+def _core_contexts(contexts: Sequence[PresentationContext]) -> list[_Context]:
+    return [
+        (str(cx.abstract_syntax), [str(syntax) for syntax in cx.transfer_syntax], cx.scu_role, cx.scp_role)
+        for cx in contexts
+    ]
 
 
 #: pynetdicom's name of a server that does not block.

@@ -67,6 +67,15 @@ def uid_to_service_class(uid: str) -> type[ServiceClass]:
     return _SERVICES.get(str(uid), ServiceClass)
 
 
+def message_type(uid: str) -> str | None:
+    """The one service of a SOP class for queries or retrieval: "C-FIND", "C-GET" or "C-MOVE". None where its name does
+    not say.
+    """
+    # "Study Root Query/Retrieve Information Model - FIND"
+    _, dash, service = UID(uid).name.rpartition(" - ")
+    return _MESSAGE_TYPES.get(uid) or (f"C-{service}" if dash and service in ("FIND", "GET", "MOVE") else None)
+
+
 def uid_to_sop_class(uid: str) -> SOPClass:
     """The SOP class of a UID, known or not."""
     return SOPClass(str(uid))

@@ -44,7 +44,8 @@ class StoreTo:
         layout: where in the folder each object goes: a template over the attributes at the top level of its header by
             DICOM keyword, such as `{PatientID}/{StudyInstanceUID}/{SOPInstanceUID}.dcm`. `{SOPInstanceUID}` and
             `{SOPClassUID}` are those of the request, `{TransferSyntaxUID}` that of its presentation context,
-            `{CallingAETitle}` and `{CalledAETitle}` those of the association. Values are decoded, and made safe: one
+            `{CallingAETitle}` and `{CalledAETitle}` those of the association; `{SOPInstanceUID.hash}` is two
+            hexadecimal digits that spread objects evenly over 256 folders. Values are decoded, and made safe: one
             with a separator, a control character, a leading dot and so on, or longer than 90 bytes, has these replaced
             and a hash at its end, so that different values have different names. Folders are made as needed.
         missing: what stands for an empty or missing value.

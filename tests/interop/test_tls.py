@@ -211,7 +211,11 @@ def test_pynetdicom_sends(
         server.shutdown()
 
 
-@pytest.mark.parametrize(("fault", "kind"), [("expired", "expired"), ("name", "wrong name"), ("stranger", "untrusted")])
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [("expired", "expired"), ("name", "wrong name"), ("stranger", "untrusted"), ("old", "version")],
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_pynetdicom_with_a_bad_certificate(
     hospital: Certificates, their_receiver: Callable[..., TheirReceiver], tmp_path: Path, fault: str, kind: str
 ) -> None:

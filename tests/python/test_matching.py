@@ -10,7 +10,7 @@ from typing import Any
 import pydicom.data
 import pytest
 from dimsefast import Matcher, MatchError, sop_class
-from dimsefast.dataset import encode_dataset
+from dimsefast.dataset import decode_dataset, encode_dataset
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from matching_tables import (
@@ -533,6 +533,27 @@ def test_a_response_has_level_and_where_to_retrieve_from(form: str) -> None:
         "RetrieveAETitle": "ME",
         "StudyInstanceUID": "1.2.3",
     }
+
+
+@pytest.mark.parametrize("syntax", [str(ImplicitVRLittleEndian), str(ExplicitVRLittleEndian), str(ExplicitVRBigEndian)])
+def test_answers_have_what_was_computed_in_place_of_what_is_stored(syntax: str) -> None:
+    count, modalities = 0x00201208, 0x00080061
+    query = dataset_of(
+        (0x00080052, "CS", "STUDY"), (count, "IS", "7"), (modalities, "CS", ""), (0x00100020, "LO", "A*")
+    )
+    find = sop_class.StudyRootQueryRetrieveInformationModelFind
+    stored = [dataset_of((count, "IS", "7"), (0x00100020, "LO", value)) for value in ("A1", "B1", "A2")]
+    encoded = [encode_dataset(dataset, str(ExplicitVRLittleEndian)) for dataset in stored]
+    matcher = Matcher(query, model=find)
+    computed = [[(count, "IS", number), (modalities, "CS", "CT\\MR")] for number in ("7", "7", "8")]
+    answers = matcher.answers(encoded, syntax, computed=computed, retrieve_aet="ME")
+    assert [answer is None for answer in answers] == [False, True, True]
+    found = decode_dataset(answers[0] or b"", syntax)
+    assert (found.PatientID, found.NumberOfStudyRelatedInstances, found.RetrieveAETitle) == ("A1", 7, "ME")
+    assert list(found.ModalitiesInStudy) == ["CT", "MR"]
+    assert [answer is None for answer in matcher.answers(encoded, syntax)] == [False, True, False]
+    with pytest.raises(ValueError, match="candidate 1"):
+        matcher.answers([encoded[0], b"\1"], syntax)
 
 
 @settings(PROFILE, max_examples=200)

@@ -26,6 +26,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 #: Raised whenever a table changes; an index of another version is rebuilt from the files.
@@ -74,6 +75,19 @@ INSTANCE_ATTRIBUTES: Final = (
 metadata = MetaData()
 
 
+def odd(column: str) -> str:
+    """SQL: whether a unique key, which ought to have one value, has several. An index of those there are answers it."""
+    return f"replace({column}, '\\', '') <> {column}"
+
+
+#: SQL: whether objects below differ in what they say. An index answers it.
+MIXED: Final = "mixed = 1"
+
+
+def _few(name: str, column: str, condition: str) -> Index:
+    return Index(name, column, sqlite_where=text(condition), postgresql_where=text(condition))
+
+
 def _columns(attributes: tuple[Attribute, ...]) -> list[Column[Any]]:
     # One each: a Column belongs to one table.
     return [Column(attribute.column, BigInteger() if attribute.vr == "IS" else Text()) for attribute in attributes]
@@ -92,6 +106,7 @@ patient = Table(
     Column("mixed", Boolean, nullable=False),
     Column("header", LargeBinary, nullable=False),
     Index("patient_name_index", "patient_name"),
+    _few("patient_odd_index", "patient_id", odd("patient_id")),
 )
 
 study = Table(
@@ -115,6 +130,8 @@ study = Table(
     Index("study_date_index", "study_date"),
     Index("study_accession_number_index", "accession_number"),
     Index("study_patient_name_index", "patient_name"),
+    _few("study_odd_index", "study_instance_uid", odd("study_instance_uid")),
+    _few("study_mixed_index", "key", MIXED),
 )
 
 series = Table(
@@ -129,6 +146,8 @@ series = Table(
     Column("header", LargeBinary, nullable=False),
     UniqueConstraint("series_instance_uid", "study_key"),
     Index("series_study_index", "study_key"),
+    _few("series_odd_index", "series_instance_uid", odd("series_instance_uid")),
+    _few("series_mixed_index", "key", MIXED),
 )
 
 instance = Table(
@@ -144,9 +163,11 @@ instance = Table(
     Column("size", BigInteger, nullable=False),
     Column("header", LargeBinary, nullable=False),
     Index("instance_series_index", "series_key", "instance_number"),
+    _few("instance_odd_index", "sop_instance_uid", odd("sop_instance_uid")),
 )
 
-#: How far the journal of received objects has been taken over, written in the transaction that did so; one row.
+#: How far the journal of received objects has been taken over, and the length of all files in bytes, written in the
+#: transactions that change that; one row.
 progress = Table(
     "progress",
     metadata,
@@ -154,23 +175,29 @@ progress = Table(
     Column("version", Integer, nullable=False),
     Column("segment", BigInteger, nullable=False),
     Column("offset", BigInteger, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
 )
+
+
+#: PS3.5 6.2: representations in which blanks at the beginning do not count.
+_WITHOUT_LEADING_BLANKS: Final = {"AE", "CS", "DS", "IS", "LO", "SH"}
 
 
 def column_value(vr: str, text: str | None) -> str | int | None:
     """What stands in a column for an attribute's value as text; None where it must not exclude anything.
 
-    Names are upper case ASCII of one component group, without trailing delimiters; dates YYYYMMDD; times
-    HHMMSS.FFFFFF; integer strings are ints. What has several values, or is not as its representation has it, is None.
+    Names are upper case ASCII of one component group, without what does not count at the ends of its components; dates
+    YYYYMMDD; times HHMMSS.FFFFFF; integer strings are ints. What has several values, characters that are not printable
+    ASCII, blanks at its beginning where these count, or is not as its representation has it, is None.
     """
     if text is None:
         return None
-    text = text.strip(" \0")
-    if not text or "\\" in text:
+    text = text.strip(" \0") if vr in _WITHOUT_LEADING_BLANKS else text.rstrip(" \0")
+    if not text or "\\" in text or text[0] == " " or not (text.isascii() and text.isprintable()):
         return None
     if vr == "PN":
-        name = text.rstrip("^= ")
-        return name.upper() if name.isascii() and "=" not in name else None
+        name = "^".join(component.rstrip() for component in text.rstrip("^= ").split("^"))
+        return name.upper() if name and "=" not in name else None
     if vr == "DA":
         return text if len(text) == 8 and text.isascii() and text.isdigit() else None
     if vr == "TM":

@@ -15,6 +15,8 @@ from .find import find
 from .get import get
 from .move import move
 from .receive import receive
+from .reindex import reindex
+from .serve import serve
 from .store import store
 
 EPILOG = """\b
@@ -25,16 +27,17 @@ Exit status: 0 all succeeded, 1 something failed, 2 wrong usage, 130 Ctrl-C.
 dimsefast echo ARCHIVE@10.0.0.5:104
 dimsefast find ARCHIVE@10.0.0.5:104 -k PatientID=123
 dimsefast store ARCHIVE@10.0.0.5:104 folder/ more.zip
+dimsefast serve archive -p 11112
 """
 
 
 @click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, "-V", "--version", message="dimsefast %(version)s")
 def command() -> None:
-    """Talk DICOM to archives and modalities: verify, query, retrieve, store and receive."""
+    """Talk DICOM to archives and modalities, and be one: verify, query, retrieve, store, receive, serve."""
 
 
-for _subcommand in (echo, find, move, get, store, receive):
+for _subcommand in (echo, find, move, get, store, receive, serve, reindex):
     command.add_command(_subcommand)
 
 

@@ -10,10 +10,12 @@ from .reports import ProgressHandler
 
 
 @contextlib.contextmanager
-def progress_handler(wanted: bool | ProgressHandler | None, what: str) -> Iterator[ProgressHandler | None]:
+def progress_handler(
+    wanted: bool | ProgressHandler | None, what: str, with_bytes: bool = True
+) -> Iterator[ProgressHandler | None]:
     """The function to tell: the given one, or, for True, a bar on the standard error output where that is a terminal.
 
-    The bar shows objects, bytes, rate and the time that remains.
+    The bar shows objects, bytes and rate (unless without), and the time that remains.
     """
     if not isinstance(wanted, bool):
         yield wanted
@@ -22,5 +24,5 @@ def progress_handler(wanted: bool | ProgressHandler | None, what: str) -> Iterat
     else:
         from .progress_bar import bar
 
-        with bar(what) as show:
+        with bar(what, with_bytes) as show:
             yield show

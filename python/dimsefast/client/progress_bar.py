@@ -14,15 +14,14 @@ from .reports import Progress, ProgressHandler, size_words
 
 
 @contextlib.contextmanager
-def bar(what: str) -> Iterator[ProgressHandler]:
+def bar(what: str, with_bytes: bool = True) -> Iterator[ProgressHandler]:
     """A bar on the standard error output; gives the function that moves it."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("objects"),
-        _Bytes(),
-        _Rate(),
+        *((_Bytes(), _Rate()) if with_bytes else ()),
         TimeRemainingColumn(),
     )
     with Bars(*columns, console=Console(stderr=True), transient=True) as bars:

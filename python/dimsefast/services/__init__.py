@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..request import Request
 from ..service_class import ServiceClass
-from ..sop_class import uid_to_service_class
+from ..sop_class import message_type, uid_to_service_class
 from . import query, retrieve, storage, verification
 from .negotiating import negotiate
+from .operations_log import log_request
 
 if TYPE_CHECKING:
     from .._core import Message
@@ -57,6 +58,7 @@ def perform(association: Association, message: Message) -> None:
         LOGGER.info("%s: %s while a request was being answered", association._name, error)
     finally:
         connection.performed(message)
+        log_request(association, request)
 
 
 def _knows(association: Association, request: Request, command_field: int) -> bool:
@@ -64,12 +66,15 @@ def _knows(association: Association, request: Request, command_field: int) -> bo
     service = uid_to_service_class(request.context.abstract_syntax)
     kinds = _REQUESTS.get(service.__name__)
     if kinds is not None:
-        return command_field in kinds
+        # An information model has a class for each of its services: who may find may not therefore move.
+        named = message_type(request.context.abstract_syntax) if command_field in _QUERY else None
+        return command_field in kinds and (named is None or _QUERIES[named] == command_field)
     # A class that nobody registered can only be accepted where the acceptor takes everything as storage.
     return service is ServiceClass and command_field == _C_STORE and association._takes_any_storage
 
 
-_QUERY = {_C_FIND, _C_MOVE, _C_GET}
+_QUERIES = {"C-FIND": _C_FIND, "C-MOVE": _C_MOVE, "C-GET": _C_GET}
+_QUERY = set(_QUERIES.values())
 _REQUESTS: dict[str, set[int]] = {
     "VerificationServiceClass": {_C_ECHO},
     "StorageServiceClass": {_C_STORE},

@@ -59,22 +59,28 @@ class Delivery(Protocol):
     @property
     def pending(self) -> int:
         """How many objects have been sent and their results not been taken."""
+        ...
 
     @property
     def is_full(self) -> bool:
         """Whether a result has to be taken before the next object may be sent."""
+        ...
 
     def prepare(self, ticket: Ticket) -> object:
         """Reads the beginning of an object."""
+        ...
 
     def send(self, ticket: Ticket) -> object:
         """Sends what was prepared."""
+        ...
 
     def take(self) -> Ticket:
         """Waits for the next object to be over."""
+        ...
 
     def withdraw(self) -> object:
         """Takes back what has not begun."""
+        ...
 
 
 class _Finished(Exception):
@@ -170,11 +176,16 @@ def _operate(
 
 def _next(items: Iterator[Any], kind: EventType, association: Association, status: int) -> Any:
     try:
-        return next(items)
+        value = next(items)
     except StopIteration:
         LOGGER.error("%s: the handler of %s ended too early", association._name, kind.name)
     except Exception:
         report_failure(association, kind.name)
+    else:
+        if isinstance(value, Dataset) and "Status" in value:
+            # There is nothing to count, nor anywhere to send it.
+            raise _Finished(*wire_status(value))
+        return value
     raise _Finished(status)
 
 

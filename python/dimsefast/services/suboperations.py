@@ -99,6 +99,7 @@ def respond_finally(
         identifier.FailedSOPInstanceUIDList = failed_instances
         encoded = encode_dataset(identifier, str(request.context.transfer_syntax))
     elements = [*operations.elements(status == CANCELLED), *extra]
+    request.sub_operations = operations
     connection.respond(request.message, status, encoded, elements, association._core_dimse_timeout)
 
 

@@ -92,6 +92,11 @@ impl Vr {
         matches!(&self.0, b"LO" | b"LT" | b"PN" | b"SH" | b"ST" | b"UC" | b"UT")
     }
 
+    /// Whether its text is short by its nature: identifiers, names, codes, dates and times.
+    pub const fn is_short_text(self) -> bool {
+        matches!(&self.0, b"AE" | b"CS" | b"DA" | b"DT" | b"LO" | b"PN" | b"SH" | b"TM" | b"UI")
+    }
+
     /// Whether a backslash is an ordinary character of it (PS3.5 6.4).
     pub const fn is_single_valued_text(self) -> bool {
         matches!(&self.0, b"LT" | b"ST" | b"UR" | b"UT")

@@ -20,14 +20,16 @@ use crate::sink::StorePlan;
 /// What an acceptor offers and asks. Can be changed while the server runs.
 #[derive(Clone)]
 pub struct AcceptorConfig {
-    /// Its own AE title.
-    pub ae_title: AeTitle,
-    /// Whether the called AE title must be its own.
+    /// Its own AE titles.
+    pub ae_titles: Vec<AeTitle>,
+    /// Whether the called AE title must be one of them.
     pub require_called: bool,
     /// Calling AE titles that are let in; empty for all.
     pub require_calling: Vec<AeTitle>,
     /// Supported presentation contexts.
     pub contexts: SupportedContexts,
+    /// In their place, by calling AE title without padding. Who is offered nothing is rejected.
+    pub contexts_by_calling: HashMap<Vec<u8>, Arc<SupportedContexts>>,
     /// Accept any abstract syntax as a storage class.
     pub unrestricted_storage: bool,
     /// Associations at the same time.
@@ -56,6 +58,13 @@ pub struct AcceptorConfig {
     pub keepalive: Option<Duration>,
     /// See [`Connection::watch_notices`].
     pub bound: u32,
+}
+
+impl AcceptorConfig {
+    /// The presentation contexts for the AE that calls.
+    fn offered_to(&self, calling: &AeTitle) -> &SupportedContexts {
+        self.contexts_by_calling.get(calling.trimmed()).map_or(&self.contexts, |contexts| &**contexts)
+    }
 }
 
 /// What the service adds to an A-ASSOCIATE-AC.
@@ -108,6 +117,10 @@ impl Seats {
         true
     }
 
+    pub(crate) fn taken(&self) -> usize {
+        self.taken
+    }
+
     fn leave(&mut self, calling: &[u8]) {
         self.taken = self.taken.saturating_sub(1);
         if let Some(own) = self.by_calling.get_mut(calling) {
@@ -148,7 +161,8 @@ impl Core {
             }
             admission.calling = Some(calling);
         }
-        let (contexts, roles) = negotiate_as_acceptor(&request, &config.contexts, config.unrestricted_storage);
+        let offered = config.offered_to(&request.calling);
+        let (contexts, roles) = negotiate_as_acceptor(&request, offered, config.unrestricted_storage);
         let reply = reply.unwrap_or_default();
         let proposed = request.user.async_ops;
         let async_ops = reply.async_ops.or_else(|| {
@@ -222,7 +236,10 @@ fn refusal(config: &AcceptorConfig, request: &AssociateRq) -> Option<AssociateRj
     if !wanted.is_empty() && !wanted.iter().any(|title| title.matches(&request.calling)) {
         return Some(reject(RejectResult::PERMANENT, RejectSource::USER, 3));
     }
-    if config.require_called && !config.ae_title.matches(&request.called) {
+    if config.offered_to(&request.calling).is_empty() && !config.unrestricted_storage {
+        return Some(reject(RejectResult::PERMANENT, RejectSource::USER, 3));
+    }
+    if config.require_called && !config.ae_titles.iter().any(|title| title.matches(&request.called)) {
         return Some(reject(RejectResult::PERMANENT, RejectSource::USER, 7));
     }
     None

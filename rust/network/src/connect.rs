@@ -10,12 +10,12 @@ use dimsefast_protocol::pdu::AssociateRq;
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::connection::{Connection, Core, Driver, Ends, Service};
+use crate::connection::{Connection, Core, Driver, Service};
 use crate::jobs::{Job, Notice};
 use crate::operation::Patience;
 use crate::sink::StorePlan;
 use crate::tls::{self, Tls, TlsTransport};
-use crate::transport::{self, CallerTcp, Transport};
+use crate::transport::{self, CallerTcp, Ends, Transport};
 use crate::wake::{self, Waker, Woken};
 use crate::watch::WatchedSocket;
 

@@ -27,8 +27,9 @@ use crate::listen::Server;
 use crate::message::Message;
 use crate::process;
 use crate::sink::{Answer, Object, Sink, StorePlan};
+use crate::statistics::{AssociationCounts, Statistics};
 use crate::tls;
-use crate::transport::Transport;
+use crate::transport::{Ends, Transport};
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
 
@@ -103,13 +104,6 @@ pub(crate) enum Driver {
     Runtime { notify: tokio::sync::Notify },
 }
 
-/// The two ends of a connection, and what is between.
-pub(crate) struct Ends {
-    pub(crate) peer: SocketAddr,
-    pub(crate) local: SocketAddr,
-    pub(crate) tls: Option<Arc<tls::Session>>,
-}
-
 /// One association and its transport.
 pub struct Connection {
     /// Unique within the process.
@@ -176,6 +170,9 @@ pub(crate) struct Core {
     pub(crate) bound: u32,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
+    /// Those of the server that accepted it; none for a requestor.
+    pub(crate) statistics: Option<Arc<Statistics>>,
+    pub(crate) counts: AssociationCounts,
     /// Responses without a request, and other things that were dropped.
     pub(crate) dropped: u64,
 }
@@ -449,6 +446,8 @@ impl Core {
             store,
             bound,
             admission: None,
+            statistics: None,
+            counts: AssociationCounts::default(),
             dropped: 0,
         };
         core.notify(Notice::ConnectionOpen);

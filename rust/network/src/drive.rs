@@ -20,6 +20,9 @@ use crate::sink::{Answer, Header, Object, Received, Sink};
 /// Output space that an idle connection may keep, in bytes.
 const IDLE_OUTPUT: usize = 4 << 10;
 
+/// PS3.7 9.1.1.1.9: refused, not authorized.
+const NOT_AUTHORIZED: u16 = 0x0124;
+
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -71,18 +74,32 @@ impl Core {
     }
 
     fn command(&mut self, now: Duration, context_id: u8, command: CommandSet) {
-        let message = Message::new(context_id, command, None);
+        let mut message = Message::new(context_id, command, None);
+        if self.statistics.is_some() {
+            message.tally.begin();
+        }
         if !message.command.has_dataset() {
             self.message(now, message);
             return;
         }
         let (sink, object) = if message.command.command_field() == CommandField::C_STORE_RQ {
             let object = self.object(&message);
-            (Sink::for_object(&self.store, &object).expecting(self.last_length), object)
+            let sink = if self.may_store(context_id) {
+                Sink::for_object(&self.store, &object).expecting(self.last_length)
+            } else {
+                Sink::refusing(NOT_AUTHORIZED)
+            };
+            (sink, object)
         } else {
             (Sink::memory(), Object::default())
         };
         self.incoming = Some(Incoming { message, sink, object, whole: false, waits: false });
+    }
+
+    /// Whether the requestor of an accepted association was granted the role of SCU in this context.
+    fn may_store(&self, context_id: u8) -> bool {
+        // An acceptor that leaves role selection out of its answer to a C-GET's requestor stores in it nevertheless.
+        self.statistics.is_none() || self.association.context(context_id).is_none_or(|context| context.as_scp)
     }
 
     fn object(&self, message: &Message) -> Object {
@@ -164,6 +181,8 @@ impl Core {
             }
         } else if let Some(status) = self.settled_here(&message) {
             let response = command::response(&message.command, status, false, &[]);
+            message.answered(status, 0);
+            self.count_request(&message);
             // The association may have ended in between; then nobody waits for the answer.
             let _ = self.association.send_command(now, message.context_id, &response);
         } else {
@@ -236,6 +255,7 @@ impl Core {
 
     pub(crate) fn establish(&mut self) {
         self.established = true;
+        self.count_accepted();
         self.notify(Notice::Established);
     }
 
@@ -257,6 +277,7 @@ impl Core {
             self.admission = None;
         }
         self.log_end(&end);
+        self.count_end(&end);
         self.notify(match end {
             End::Rejected(_) => Notice::Rejected,
             End::Released => Notice::Released,

@@ -15,6 +15,7 @@ use crate::connection::{BOUND_NEGOTIATION, BOUND_STORE, Core, End};
 use crate::jobs::{Job, JobKind};
 use crate::message::Message;
 use crate::sink::{Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Received, StorePlan, Turn};
+use crate::statistics::Statistics;
 use crate::transport::MemoryTransport;
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
@@ -207,6 +208,21 @@ fn an_object_goes_into_its_folder_without_a_job() {
 }
 
 #[test]
+fn a_server_counts_what_is_settled_and_how_its_associations_end() {
+    let mut pair = Pair::established(StorePlan::Discard(patient()));
+    let statistics: Arc<Statistics> = Arc::default();
+    pair.acceptor.statistics = Some(statistics.clone());
+    assert_eq!(pair.store("1.2", &dataset_of("1CT1")), Status::SUCCESS);
+    pair.acceptor.association.abort(NOW);
+    pair.run();
+    let found = statistics.snapshot();
+    assert_eq!((found.released, found.aborted), (0, 1));
+    assert_eq!(found.operations.len(), 1);
+    assert_eq!((found.operations[0].name, found.operations[0].bytes), ("C-STORE", dataset_of("1CT1").len() as u64));
+    assert_eq!(found.operations[0].statuses, [(0, 1)].into());
+}
+
+#[test]
 fn an_object_that_is_discarded_is_counted_and_its_attributes_are_told() {
     let mut pair = Pair::established(StorePlan::Discard(patient()));
     assert_eq!(pair.store("1.2", &dataset_of("1CT1")), Status::SUCCESS);
@@ -223,7 +239,7 @@ fn a_status_of_the_sink_is_answered_and_the_connection_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let identity = FileIdentity { class_uid: "2.25.1".into(), version: "T".into() };
     let flat = FolderPlan::flat(folder.path().into(), identity);
-    let refuse = FolderPlan { duplicates: Duplicates::Refuse, ..flat };
+    let refuse = FolderPlan { duplicates: Duplicates::Refuse(0x0111), ..flat };
     let mut pair = Pair::established(StorePlan::Folder(Arc::new(refuse)));
     assert_eq!(pair.store("1.2", &dataset_of("A1")), Status::SUCCESS);
     assert_eq!(pair.store("1.2", &dataset_of("A2")), Status(0x0111));

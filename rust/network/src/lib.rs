@@ -9,6 +9,7 @@ mod admission;
 mod connect;
 mod connection;
 mod drive;
+pub mod index;
 mod jobs;
 mod listen;
 pub mod log;
@@ -21,6 +22,7 @@ mod read;
 mod send;
 mod sink;
 mod source;
+mod statistics;
 pub mod tls;
 pub mod transport;
 mod wake;
@@ -37,7 +39,9 @@ pub use operation::{Patience, Reply, WaitError};
 pub use proxy::Proxies;
 pub use send::Outgoing;
 pub use sink::{
-    Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Header, Layout, LayoutError, Received, StorePlan, Turn,
-    Writer, check_attribute, remove_leftovers, safe_uid, safe_value,
+    Answer, Attributes, Body, Change, Duplicates, FileIdentity, FolderPlan, Header, Journal, Layout, LayoutError,
+    Position, Received, Record, StorePlan, Turn, Writer, check_attribute, import, remove_leftovers, safe_uid,
+    safe_value, uid_hash,
 };
 pub use source::Source;
+pub use statistics::{AssociationCounts, OperationStatistics, Outcome, ServerStatistics};

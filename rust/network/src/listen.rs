@@ -14,18 +14,22 @@ use tokio::sync::Notify;
 
 use crate::admission::{AcceptorConfig, Admission, Seats};
 use crate::connect::Security;
-use crate::connection::{Connection, Core, Driver, Ends, Service};
+use crate::connection::{Connection, Core, Driver, Service};
 use crate::drive::Drove;
 use crate::jobs::Job;
 use crate::log::{self, Level};
 use crate::process;
 use crate::proxy;
+use crate::statistics::{ServerStatistics, Statistics};
 use crate::tls::{self, TlsTransport};
-use crate::transport::{self, RuntimeTcp, Transport};
+use crate::transport::{self, Ends, RuntimeTcp, Transport};
 
 /// Connections without an A-ASSOCIATE-RQ that are kept at the same time: in all, and from one address.
 const SILENT: usize = 1000;
 const SILENT_PER_ADDRESS: usize = 50;
+
+/// How often a server that shuts down looks at what is still in progress.
+const DRAIN: Duration = Duration::from_millis(250);
 
 /// See [`accept`].
 const TICK: Duration = Duration::from_secs(1);
@@ -43,6 +47,7 @@ pub struct Server {
     config: RwLock<Arc<AcceptorConfig>>,
     service: Arc<dyn Service>,
     seats: Mutex<Seats>,
+    statistics: Arc<Statistics>,
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     changed: std::sync::Condvar,
     silent: Mutex<VecDeque<(IpAddr, Weak<Connection>)>>,
@@ -92,6 +97,7 @@ impl Server {
             config: RwLock::new(Arc::new(config)),
             service,
             seats: Mutex::default(),
+            statistics: Arc::default(),
             connections: Mutex::default(),
             changed: std::sync::Condvar::new(),
             silent: Mutex::default(),
@@ -125,6 +131,11 @@ impl Server {
         connections
     }
 
+    /// What it has done by now.
+    pub fn statistics(&self) -> ServerStatistics {
+        ServerStatistics { open: self.seats().taken() as u64, ..self.statistics.snapshot() }
+    }
+
     /// Closes the listening socket; associations go on.
     pub fn stop_accepting(&self) {
         if !self.stopped.swap(true, Ordering::AcqRel) {
@@ -135,17 +146,28 @@ impl Server {
     }
 
     /// Stops accepting, gives associations up to `grace` to end by themselves, aborts the rest, and waits up to `limit` until all is
-    /// over. Returns whether it is.
-    pub fn shutdown(&self, grace: Duration, limit: Duration) -> bool {
+    /// over. Returns whether it is. Those on which nothing happens for `idle` meanwhile are aborted earlier.
+    pub fn shutdown(&self, grace: Duration, idle: Option<Duration>, limit: Duration) -> bool {
         self.stop_accepting();
-        let over = self.wait_until_empty(Instant::now() + grace);
-        if !over {
-            for connection in self.connections() {
-                connection.abort();
-                connection.give_up();
+        let deadline = Instant::now() + grace;
+        let mut until = deadline;
+        loop {
+            if let Some(idle) = idle {
+                self.connections().iter().for_each(|connection| connection.hurry(idle));
+                until = deadline.min(Instant::now() + DRAIN);
+            }
+            if self.wait_until_empty(until) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                break;
             }
         }
-        over || self.wait_until_empty(Instant::now() + limit)
+        for connection in self.connections() {
+            connection.abort();
+            connection.give_up();
+        }
+        self.wait_until_empty(Instant::now() + limit)
     }
 
     /// Waits until no connection is left and the listening socket is closed: the port is free then.
@@ -210,6 +232,15 @@ impl Connection {
     fn is_silent(&self) -> bool {
         let core = self.lock();
         core.transport.is_some() && core.association.request().is_none()
+    }
+
+    /// Gives it up soon where nothing happens: not in the middle of a message, and not while a request is performed.
+    fn hurry(&self, idle: Duration) {
+        self.with(|core, now| {
+            let timeout = if core.incoming.is_some() { core.network_timeout } else { Some(idle) };
+            core.association.set_network_timeout(now, timeout);
+        });
+        self.wake_driver();
     }
 
     /// Closes the transport now, whatever the peer does.
@@ -374,6 +405,8 @@ fn admit(
     core.admission = Some(Admission::new(server.clone()));
     let bridged = bridge.is_some();
     core.bridge = bridge;
+    core.statistics = Some(server.statistics.clone());
+    server.statistics.connections.add(1);
     let driver = Driver::Runtime { notify: Notify::new() };
     let service = server.service.clone();
     let ends = Ends { peer, local, tls: session };

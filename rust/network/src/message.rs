@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dimsefast_protocol::command::CommandSet;
+use dimsefast_protocol::command::{CommandSet, Status};
 
 use crate::sink::{Header, Received, Turn};
 use crate::source::Source;
+use crate::statistics::{Outcome, Tally};
 
 /// A received message.
 #[derive(Debug)]
@@ -22,13 +23,16 @@ pub struct Message {
     /// The message is not whole yet: what the service does first, and then answers with
     /// [`Connection::proceed`](crate::Connection::proceed).
     pub turn: Option<Turn>,
+    /// What a request has come to, for its server's statistics.
+    pub(crate) tally: Tally,
     cancelled: Arc<AtomicBool>,
 }
 
 impl Message {
     /// A message that nobody has cancelled.
     pub fn new(context_id: u8, command: CommandSet, data: Option<Received>) -> Self {
-        Self { context_id, command, data, header: Header::new(), turn: None, cancelled: Arc::default() }
+        let (header, tally) = (Header::new(), Tally::default());
+        Self { context_id, command, data, header, turn: None, tally, cancelled: Arc::default() }
     }
 
     /// The same message for the service's turn, while its dataset is coming in.
@@ -39,6 +43,7 @@ impl Message {
             data: None,
             header: self.header.clone(),
             turn: Some(turn),
+            tally: Tally::begun_with(&self.tally),
             cancelled: self.cancelled.clone(),
         }
     }
@@ -46,6 +51,16 @@ impl Message {
     /// Whether a C-CANCEL for it has come, or its association is over.
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// A response to it with this status, and a dataset of `length` bytes, has been sent.
+    pub fn answered(&self, status: Status, length: usize) {
+        self.tally.answered(status, length as u64);
+    }
+
+    /// How it has been answered by now.
+    pub fn outcome(&self) -> Outcome {
+        self.tally.outcome()
     }
 
     pub(crate) fn cancellation(&self) -> Arc<AtomicBool> {

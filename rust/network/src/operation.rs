@@ -61,12 +61,12 @@ impl Patience<'_> {
         self.deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     }
 
-    fn expired(&self) -> bool {
+    pub(crate) fn expired(&self) -> bool {
         self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
     }
 
     /// The longest that may be slept now.
-    fn slice(&self) -> Option<Duration> {
+    pub(crate) fn slice(&self) -> Option<Duration> {
         let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         if self.interrupted.is_some() { Some(left.map_or(TICK, |left| left.min(TICK))) } else { left }
     }
@@ -275,9 +275,13 @@ impl Connection {
         })?
     }
 
-    /// A request of the peer has had its final response.
-    pub fn performed(&self, id: u16) {
+    /// A request of the peer has had its final response, or will never have one.
+    pub fn performed(&self, request: &Message) {
+        let id = request.command.message_id().unwrap_or(0);
         self.with(|core, now| {
+            if request.turn.is_none() {
+                core.count_request(request);
+            }
             if let Some(at) = core.performing.iter().position(|(performing, _)| *performing == id) {
                 core.performing.remove(at);
             }

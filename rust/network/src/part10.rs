@@ -102,37 +102,57 @@ fn fill(file: &mut impl Read, head: &mut Vec<u8>, length: usize) -> io::Result<(
 /// The header of a DICOM file is refused above this length, in bytes.
 const HEADER_LIMIT: usize = 64 << 20;
 
-/// Reads the dataset of a DICOM file up to the element with the tag `last`, and not what follows: pixel data, mostly. Inflated where it was deflated;
-/// the second value is how it is encoded then.
+/// What is read of a file at first, in bytes: all of a small one, and the header of most.
+const FIRST_PIECE: u64 = 16 << 10;
+
+/// What stands in a DICOM file before its pixel data.
+#[derive(Debug)]
+pub struct FileHeader {
+    /// What the file meta group says.
+    pub meta: FileMeta,
+    /// The beginning of the dataset, inflated where it was deflated.
+    pub bytes: Vec<u8>,
+    /// How that is encoded.
+    pub syntax: Syntax,
+    /// The length of the file, in bytes.
+    pub size: u64,
+}
+
+/// Reads the dataset of a DICOM file up to the element with the tag `last`, and not what follows: pixel data, mostly. A deflated one is
+/// read whole.
 ///
 /// # Errors
 /// `InvalidData` as [`read_meta`] gives it, and where the header does not end within 64 MiB; what the file system says.
-pub fn read_header(path: &Path, last: Tag) -> io::Result<(Vec<u8>, Syntax)> {
+pub fn read_header(path: &Path, last: Tag) -> io::Result<FileHeader> {
     let mut file = File::open(path)?;
-    let meta = read_meta(&mut file, path)?;
+    let size = file.metadata()?.len();
+    let mut bytes = Vec::with_capacity(size.min(FIRST_PIECE) as usize);
+    (&file).take(FIRST_PIECE).read_to_end(&mut bytes)?;
+    let meta = read_meta(&mut bytes.as_slice().chain(&file), path)?;
     let known = TransferSyntax::from_uid(&meta.transfer_syntax);
-    file.seek(SeekFrom::Start(meta.dataset_offset))?;
-    let mut bytes = Vec::new();
+    let begin = usize::try_from(meta.dataset_offset).unwrap_or(usize::MAX).min(bytes.len());
+    let at = meta.dataset_offset.max(bytes.len() as u64);
+    bytes.drain(..begin);
+    file.seek(SeekFrom::Start(at))?;
+    let mut left = size.saturating_sub(at);
     if known.deflated {
         file.take(HEADER_LIMIT as u64).read_to_end(&mut bytes)?;
-        let inflated = deflate::inflate(&bytes).map_err(|error| invalid(path, &error.to_string()))?;
-        return Ok((inflated, known.syntax));
+        let bytes = deflate::inflate(&bytes).map_err(|error| invalid(path, &error.to_string()))?;
+        return Ok(FileHeader { meta, bytes, syntax: known.syntax, size });
     }
-    let mut piece = 16 << 10;
     loop {
-        let read = (&file).take(piece).read_to_end(&mut bytes)?;
         let syntax = record::actual_syntax(&bytes, known.syntax);
-        if let Some(length) = length_up_to(&bytes, syntax, last) {
-            bytes.truncate(length);
-            return Ok((bytes, syntax));
-        }
-        if (read as u64) < piece {
-            return Ok((bytes, syntax));
+        let length = length_up_to(&bytes, syntax, last);
+        if length.is_some() || left == 0 {
+            bytes.truncate(length.unwrap_or(bytes.len()));
+            return Ok(FileHeader { meta, bytes, syntax, size });
         }
         if bytes.len() > HEADER_LIMIT {
             return Err(invalid(path, "its header does not end"));
         }
-        piece = bytes.len() as u64;
+        let piece = FIRST_PIECE.max(bytes.len() as u64);
+        let read = (&file).take(piece).read_to_end(&mut bytes)? as u64;
+        left = if read < piece { 0 } else { left.saturating_sub(read) };
     }
 }
 

@@ -6,14 +6,14 @@ use std::time::{Duration, Instant};
 use dimsefast_protocol::command::{self, CommandSet, Priority};
 
 use super::BATCH;
-use crate::connection::{Connection, Driver, Ends, OUTPUT_HIGH_WATER, Output, Service};
+use crate::connection::{Connection, Driver, OUTPUT_HIGH_WATER, Output, Service};
 use crate::drive::tests::Pair;
 use crate::jobs::Job;
 use crate::message::Payload;
 use crate::operation::{Patience, WaitError};
 use crate::sink::StorePlan;
 use crate::source::Source;
-use crate::transport::Transport;
+use crate::transport::{Ends, Transport};
 
 struct Nobody;
 

@@ -19,7 +19,7 @@ use crate::part10;
 const HELD_LIMIT: u64 = 64 << 20;
 
 /// The last element before any of the pixel data elements: (7FE0,0008), (7FE0,0009) and (7FE0,0010).
-const BEFORE_PIXEL_DATA: Tag = Tag(0x7FE0_0007);
+pub(crate) const BEFORE_PIXEL_DATA: Tag = Tag(0x7FE0_0007);
 
 /// The dataset of an object, ready to be read from anywhere.
 #[derive(Debug)]

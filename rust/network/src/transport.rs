@@ -5,12 +5,20 @@
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::Shutdown;
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::tls;
 use crate::watch::WatchedSocket;
+
+/// The two ends of a connection, and what is between.
+pub(crate) struct Ends {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) tls: Option<Arc<tls::Session>>,
+}
 
 /// A non-blocking, ordered, reliable stream of bytes.
 pub trait Transport: Send {

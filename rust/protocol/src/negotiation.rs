@@ -21,12 +21,27 @@ pub struct SupportedContext {
 
 /// All that an acceptor supports, put in order once, for every request that comes. Of several for one abstract syntax the last counts.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SupportedContexts(Vec<SupportedContext>);
+pub struct SupportedContexts {
+    contexts: Vec<SupportedContext>,
+    strict_roles: bool,
+}
 
 impl SupportedContexts {
+    /// Where the requestor may not be SCU, nothing is accepted without role selection, either: then it would be SCU by default
+    /// (PS3.7 D.3.3.4).
+    #[must_use]
+    pub fn with_strict_roles(self) -> Self {
+        Self { strict_roles: true, ..self }
+    }
+
+    /// Whether nothing is supported.
+    pub fn is_empty(&self) -> bool {
+        self.contexts.is_empty()
+    }
+
     fn find(&self, abstract_syntax: &Uid) -> Option<&SupportedContext> {
-        let behind = self.0.partition_point(|context| context.abstract_syntax <= *abstract_syntax);
-        self.0[..behind].last().filter(|context| context.abstract_syntax == *abstract_syntax)
+        let behind = self.contexts.partition_point(|context| context.abstract_syntax <= *abstract_syntax);
+        self.contexts[..behind].last().filter(|context| context.abstract_syntax == *abstract_syntax)
     }
 }
 
@@ -36,7 +51,7 @@ impl From<Vec<SupportedContext>> for SupportedContexts {
         for context in &mut contexts {
             context.transfer_syntaxes.sort_unstable();
         }
-        Self(contexts)
+        Self { contexts, strict_roles: false }
     }
 }
 
@@ -99,6 +114,10 @@ pub fn negotiate_as_acceptor(
                 context.result = ContextResult::USER_REJECTED;
                 context.transfer_syntax = None;
             }
+        } else if supported.strict_roles && own.0 == Some(false) {
+            context.result = ContextResult::USER_REJECTED;
+            context.transfer_syntax = None;
+            context.as_scp = false;
         }
         contexts.push(context);
     }

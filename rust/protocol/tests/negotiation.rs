@@ -97,3 +97,26 @@ fn of_several_answers_to_one_context_or_role_the_first_counts() {
     assert_eq!(found, [(1, 0), (3, 2), (5, 2)]);
     assert_eq!((contexts[0].as_scu, contexts[0].as_scp), (false, true));
 }
+
+#[test]
+fn with_strict_roles_a_refused_scu_role_is_refused_without_role_selection_too() {
+    let offered = |scu, scp| {
+        SupportedContexts::from(vec![SupportedContext {
+            abstract_syntax: CT.into(),
+            transfer_syntaxes: vec![IMPLICIT.into()],
+            scu_role: Some(scu),
+            scp_role: Some(scp),
+        }])
+    };
+    let silent = request(&[(1, CT, &[IMPLICIT])], &[]);
+    let receiving = request(&[(1, CT, &[IMPLICIT])], &[(CT, false, true)]);
+    let result = |rq: &AssociateRq, offered: &SupportedContexts| {
+        let (contexts, _) = negotiate_as_acceptor(rq, offered, false);
+        (contexts[0].result, contexts[0].as_scp)
+    };
+    assert_eq!(result(&silent, &offered(false, true)), (ContextResult::ACCEPTED, true), "the default role");
+    let strict = offered(false, true).with_strict_roles();
+    assert_eq!(result(&silent, &strict), (ContextResult::USER_REJECTED, false));
+    assert_eq!(result(&receiving, &strict), (ContextResult::ACCEPTED, false));
+    assert_eq!(result(&silent, &offered(true, false).with_strict_roles()), (ContextResult::ACCEPTED, true));
+}

@@ -8,15 +8,13 @@ use dimsefast_identifier::codec::TransferSyntax;
 use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
 use dimsefast_network::protocol::pdu::AssociateRj;
 use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource};
-use dimsefast_network::{
-    self as network, End, NegotiationReply, Outgoing, Output, Payload, Reply, Source, WaitError, process,
-};
+use dimsefast_network::{self as network, End, NegotiationReply, Outgoing, Output, Payload, Reply, Source, process};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::associate::{ae_title, uid};
-use crate::message::{Message, file_error};
+use crate::message::{Message, file_error, response};
 use crate::negotiation::Negotiation;
 use crate::pool::describe;
 use crate::storing::{self, StorePlan};
@@ -106,6 +104,13 @@ impl Connection {
                 (how, 0, source.0, reason.0, cause.to_string())
             }
         }))
+    }
+
+    /// What this accepted association was answered by now: (C-ECHO requests, objects stored, objects not stored, bytes stored).
+    #[getter]
+    fn counts(&self, py: Python<'_>) -> (u64, u64, u64, u64) {
+        let counts = py.detach(|| self.inner.counts());
+        (counts.echoes, counts.stored, counts.not_stored, counts.bytes)
     }
 
     #[getter]
@@ -325,9 +330,16 @@ impl Connection {
         let outgoing = store.outgoing.lock().unwrap_or_else(PoisonError::into_inner).take();
         let outgoing = outgoing.ok_or_else(|| PyRuntimeError::new_err("it was sent before"))?;
         let payload = store.object.payload(py);
+        // Of an accepted association: what it sends itself is for a C-GET, what is sent on its behalf for a C-MOVE.
+        let (counted, field) = match &parent {
+            Some(parent) => (parent.inner.clone(), CommandField::C_MOVE_RQ),
+            None => (connection.clone(), CommandField::C_GET_RQ),
+        };
         on_behalf(parent, |over| {
             waiting(py, seconds(timeout)?, over, |patience| connection.send_prepared(patience, outgoing, payload))
-        })
+        })?;
+        py.detach(|| counted.count_sub_operation(field, store.length));
+        Ok(())
     }
 
     /// Waits for the first response with any of these Message IDs.
@@ -381,14 +393,15 @@ impl Connection {
         let borrowed: Vec<(u16, &[u8])> = extra.iter().map(|(element, value)| (*element, value.as_slice())).collect();
         let command = command::response(&request.inner.command, Status(status), dataset.is_some(), &borrowed);
         let output = if Status(status).is_pending() { Output::Soon } else { Output::Now };
-        self.send(py, request.inner.context_id, &command, dataset, timeout, output)
+        self.send(py, request.inner.context_id, &command, dataset, timeout, output)?;
+        request.inner.answered(Status(status), dataset.map_or(0, <[u8]>::len));
+        Ok(())
     }
 
     /// The final response to the request has been sent, or never will be.
     fn performed(&self, py: Python<'_>, request: &Message) -> PyResult<()> {
         let connection = self.live()?;
-        let id = request.inner.command.message_id().unwrap_or(0);
-        py.detach(|| connection.performed(id));
+        py.detach(|| connection.performed(&request.inner));
         Ok(())
     }
 
@@ -480,12 +493,4 @@ fn on_behalf<T>(
 ) -> PyResult<T> {
     let Some(parent) = parent.map(|parent| parent.inner.clone()) else { return work(None) };
     work(Some(&|| parent.end().is_some()))
-}
-
-fn response(reply: Reply) -> Result<network::Message, WaitError> {
-    match reply {
-        Reply::Response(message) => Ok(message),
-        // Not asked for.
-        Reply::Request(_) => Err(WaitError::Ended),
-    }
 }

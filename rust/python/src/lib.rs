@@ -4,6 +4,7 @@ mod associate;
 mod connection;
 mod decode;
 mod encode;
+mod journal;
 mod log;
 mod message;
 mod negotiation;
@@ -47,6 +48,8 @@ mod _core {
     use super::decode::Encoded;
     #[pymodule_export]
     use super::encode::encode;
+    #[pymodule_export]
+    use super::journal::{Journal, import_object, read_index_headers, uid_hash};
     #[pymodule_export]
     use super::log::set_log_level;
     #[pymodule_export]

@@ -7,7 +7,7 @@ use std::ptr;
 
 use dimsefast_identifier::Tag;
 use dimsefast_network::protocol::types::Uid;
-use dimsefast_network::{self as network, Received, Turn, part10};
+use dimsefast_network::{self as network, Received, Reply, Turn, WaitError, part10};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -52,6 +52,13 @@ impl Message {
     #[getter]
     fn status(&self) -> Option<u16> {
         self.inner.command.status().map(|status| status.0)
+    }
+
+    /// How a request has been answered by now: (final status, Pending responses, seconds since it came).
+    #[getter]
+    fn outcome(&self) -> (Option<u16>, u64, f64) {
+        let outcome = self.inner.outcome();
+        (outcome.status.map(|status| status.0), outcome.pending, outcome.time.as_secs_f64())
     }
 
     /// The elements of the command set: (element number, value as sent), in order.
@@ -209,8 +216,8 @@ pub(crate) fn parse_file_meta(py: Python<'_>, mut data: &[u8]) -> PyResult<Meta>
 #[pyfunction]
 pub(crate) fn read_header(py: Python<'_>, path: PathBuf, last: u32) -> PyResult<Encoded> {
     let header = py.detach(|| part10::read_header(&path, Tag(last)));
-    let (bytes, syntax) = header.map_err(|error| file_error(py, error, &path))?;
-    Encoded::new(PyBytes::new(py, &bytes), uid_of(syntax).to_owned(), false)
+    let header = header.map_err(|error| file_error(py, error, &path))?;
+    Encoded::new(PyBytes::new(py, &header.bytes), uid_of(header.syntax).to_owned(), false)
 }
 
 /// With errno and file name, as Python's own `open` raises it.
@@ -222,5 +229,14 @@ pub(crate) fn file_error(py: Python<'_>, error: std::io::Error, path: &Path) -> 
     match error.raw_os_error() {
         Some(number) => PyOSError::new_err((number, error.to_string(), text)),
         None => error.into(),
+    }
+}
+
+/// The response of a wait that was for none of the peer's requests.
+pub(crate) fn response(reply: Reply) -> Result<network::Message, WaitError> {
+    match reply {
+        Reply::Response(message) => Ok(message),
+        // Not asked for.
+        Reply::Request(_) => Err(WaitError::Ended),
     }
 }

@@ -1,6 +1,8 @@
 //! Compiled queries as Python sees them.
 
-use dimsefast_identifier::codec::{CodecError, Syntax, TransferSyntax};
+use dimsefast_identifier::codec::record::parse;
+use dimsefast_identifier::codec::transcode::transcode;
+use dimsefast_identifier::codec::{CodecError, Record, Syntax, TransferSyntax, deflate};
 use dimsefast_identifier::matching::{Key, Kind, temporal};
 use dimsefast_identifier::query::levels::Model;
 use dimsefast_identifier::query::{self as core, Condition, Keys, Options, Override, utc_offset};
@@ -148,18 +150,67 @@ impl Query {
         py: Python<'py>,
         candidate: Candidate<'py>,
         transfer_syntax: &str,
-        extra: Vec<(u32, String, String)>,
+        extra: Vec<Element>,
     ) -> PyResult<(Bound<'py, PyBytes>, &'static str)> {
         let (bytes, syntax) = candidate.dataset(TransferSyntax::from_uid(transfer_syntax.as_bytes()))?;
-        let mut overrides = Vec::with_capacity(extra.len());
-        for (tag, vr, value) in extra {
-            let vr = vr.as_bytes().try_into().ok().and_then(Vr::from_letters);
-            let vr = vr.ok_or_else(|| PyValueError::new_err("a VR has two letters"))?;
-            overrides.push(Override { tag: Tag(tag), vr, value: value.into_bytes() });
-        }
-        let response = self.inner.response(&bytes, syntax, &overrides).map_err(|error| no_dataset(&error))?;
+        let response = self.inner.response(&bytes, syntax, &overrides(extra)?).map_err(|error| no_dataset(&error))?;
         Ok((PyBytes::new(py, &response), uid_of(syntax)))
     }
+
+    /// For each candidate, an encoded dataset in Explicit VR Little Endian: the encoded identifier of its response in `transfer_syntax`, or None
+    /// where it does not match. `computed` has elements of each candidate that stand in place of its own, `extra` is as for `response`. Without the
+    /// GIL. Raises ValueError that names the position of what is no dataset.
+    fn answers<'py>(
+        &self,
+        py: Python<'py>,
+        candidates: Vec<Bound<'py, PyBytes>>,
+        computed: Option<Vec<Vec<Element>>>,
+        extra: Vec<Element>,
+        transfer_syntax: &str,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let to = TransferSyntax::from_uid(transfer_syntax.as_bytes());
+        let extra = overrides(extra)?;
+        let mut rows: Vec<(&[u8], Vec<Override>)> = Vec::with_capacity(candidates.len());
+        let mut computed = computed.into_iter().flatten();
+        for candidate in &candidates {
+            rows.push((candidate.as_bytes(), overrides(computed.next().unwrap_or_default())?));
+        }
+        let answered = py.detach(|| {
+            let answer = |(at, (candidate, mut computed)): (usize, (&[u8], Vec<Override>))| {
+                let own = computed.len();
+                computed.extend_from_slice(&extra);
+                let answer = self.inner.answer(candidate, Syntax::EXPLICIT, &computed, own);
+                answer
+                    .and_then(|answer| answer.map(|bytes| encoded_as(bytes, to)).transpose())
+                    .map_err(|error| (at, error))
+            };
+            rows.into_iter().enumerate().map(answer).collect::<Result<Vec<_>, _>>()
+        });
+        let answered = answered.map_err(|(at, error)| {
+            PyValueError::new_err(format!("candidate {at} is not an encoded dataset: {error}"))
+        })?;
+        PyList::new(py, answered.into_iter().map(|answer| answer.map(|bytes| PyBytes::new(py, &bytes))))
+    }
+}
+
+/// An element of a response that does not come from the candidate: tag, VR, text.
+type Element = (u32, String, String);
+
+fn overrides(elements: Vec<Element>) -> PyResult<Vec<Override>> {
+    let of = |(tag, vr, value): Element| {
+        let vr = vr.as_bytes().try_into().ok().and_then(Vr::from_letters);
+        let vr = vr.ok_or_else(|| PyValueError::new_err("a VR has two letters"))?;
+        Ok(Override { tag: Tag(tag), vr, value: value.into_bytes() })
+    };
+    elements.into_iter().map(of).collect()
+}
+
+/// A dataset in Explicit VR Little Endian in another transfer syntax.
+fn encoded_as(mut bytes: Vec<u8>, to: TransferSyntax) -> Result<Vec<u8>, CodecError> {
+    if to.syntax != Syntax::EXPLICIT {
+        bytes = transcode(Record::new(&bytes, &parse(&bytes, Syntax::EXPLICIT)?), Syntax::EXPLICIT, to.syntax);
+    }
+    Ok(if to.deflated { deflate::deflate(&bytes) } else { bytes })
 }
 
 /// The transfer syntax without deflation or encapsulation that has this encoding.
@@ -200,7 +251,7 @@ fn described<'py>(py: Python<'py>, tag: Tag, key: &Key) -> PyResult<Bound<'py, P
         Kind::WildCard => ("wildcard", !key.vr().is_single_valued_text()),
         Kind::Range => ("range", false),
         Kind::Empty => ("empty", false),
-        Kind::Fuzzy => ("fuzzy", false),
+        Kind::Fuzzy => ("fuzzy", true),
     };
     let values = match key.range() {
         Some(range) => [range.from, range.to].map(|at| at.map_or_else(String::new, |at| instant(key.vr(), at))).into(),

@@ -1,10 +1,12 @@
 //! A listening server as Python sees it.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use dimsefast_network::protocol::negotiation::SupportedContext;
+use dimsefast_network::protocol::negotiation::{SupportedContext, SupportedContexts};
+use dimsefast_network::protocol::types::AeTitle;
 use dimsefast_network::{self as network, AcceptorConfig, Proxies, Security, process};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
@@ -19,13 +21,21 @@ use crate::wait::seconds;
 /// (abstract syntax, transfer syntaxes, SCU role, SCP role)
 type Supported = (String, Vec<String>, Option<bool>, Option<bool>);
 
+/// (operation, bytes, seconds, pending responses, sub-operations, unanswered requests, requests by final status)
+type OperationStatistics = (&'static str, u64, f64, u64, u64, u64, BTreeMap<u16, u64>);
+
+/// ((connections, open, accepted, rejected, released, aborted), by operation)
+type Statistics = ((u64, u64, u64, u64, u64, u64), Vec<OperationStatistics>);
+
 /// What `dimsefast.server` hands over; see there for the meaning.
 #[derive(FromPyObject)]
 pub(crate) struct Settings {
-    ae_title: String,
+    ae_titles: Vec<String>,
     require_called: bool,
     require_calling: Vec<String>,
     contexts: Vec<Supported>,
+    offers: Vec<Vec<Supported>>,
+    contexts_by_calling: Option<HashMap<String, usize>>,
     unrestricted_storage: bool,
     maximum_associations: usize,
     maximum_per_calling: Option<usize>,
@@ -45,6 +55,16 @@ pub(crate) struct Settings {
 
 impl Settings {
     fn config(self) -> PyResult<AcceptorConfig> {
+        let strict_roles = self.contexts_by_calling.is_some();
+        let contexts = supported(&self.contexts, strict_roles);
+        let offers: Vec<_> = self.offers.iter().map(|contexts| Arc::new(supported(contexts, strict_roles))).collect();
+        let contexts_by_calling = self.contexts_by_calling.unwrap_or_default().into_iter();
+        let contexts_by_calling = contexts_by_calling
+            .map(|(title, at)| {
+                let offer = offers.get(at).ok_or_else(|| PyValueError::new_err("there is no such offer"))?;
+                Ok((ae_title(&title)?.trimmed().to_vec(), offer.clone()))
+            })
+            .collect::<PyResult<_>>()?;
         let security = chosen(self.tls.as_ref(), self.bridged);
         if let Security::Tls(tls) = &security {
             tls.server().map_err(setup_error)?;
@@ -54,20 +74,11 @@ impl Settings {
             PyValueError::new_err(format!("proxy_protocol: {network:?} is no network such as \"10.0.0.0/8\""))
         })?;
         Ok(AcceptorConfig {
-            ae_title: ae_title(&self.ae_title)?,
+            ae_titles: titles(&self.ae_titles)?,
             require_called: self.require_called,
-            require_calling: self.require_calling.iter().map(|title| ae_title(title)).collect::<PyResult<_>>()?,
-            contexts: self
-                .contexts
-                .iter()
-                .map(|(abstract_syntax, transfer_syntaxes, scu_role, scp_role)| SupportedContext {
-                    abstract_syntax: uid(abstract_syntax),
-                    transfer_syntaxes: transfer_syntaxes.iter().map(|syntax| uid(syntax)).collect(),
-                    scu_role: *scu_role,
-                    scp_role: *scp_role,
-                })
-                .collect::<Vec<_>>()
-                .into(),
+            require_calling: titles(&self.require_calling)?,
+            contexts,
+            contexts_by_calling,
             unrestricted_storage: self.unrestricted_storage,
             maximum_associations: self.maximum_associations,
             maximum_per_calling: self.maximum_per_calling,
@@ -84,6 +95,21 @@ impl Settings {
             bound: self.bound,
         })
     }
+}
+
+fn titles(texts: &[String]) -> PyResult<Vec<AeTitle>> {
+    texts.iter().map(|text| ae_title(text)).collect()
+}
+
+fn supported(contexts: &[Supported], strict_roles: bool) -> SupportedContexts {
+    let context = |(abstract_syntax, transfer_syntaxes, scu_role, scp_role): &Supported| SupportedContext {
+        abstract_syntax: uid(abstract_syntax),
+        transfer_syntaxes: transfer_syntaxes.iter().map(|syntax| uid(syntax)).collect(),
+        scu_role: *scu_role,
+        scp_role: *scp_role,
+    };
+    let contexts = SupportedContexts::from(contexts.iter().map(context).collect::<Vec<_>>());
+    if strict_roles { contexts.with_strict_roles() } else { contexts }
 }
 
 /// A listening socket and its associations.
@@ -140,17 +166,32 @@ impl Server {
         Ok(())
     }
 
+    /// What it has done: ((connections, open, accepted, rejected, released, aborted), [(operation, bytes, seconds, pending responses,
+    /// sub-operations, unanswered requests, {final status: requests})]).
+    fn statistics(&self) -> PyResult<Statistics> {
+        let found = self.live()?.statistics();
+        let operations = found.operations.into_iter().map(|operation| {
+            let seconds = operation.time.as_secs_f64();
+            let (bytes, pending, sub_operations) = (operation.bytes, operation.pending, operation.sub_operations);
+            (operation.name, bytes, seconds, pending, sub_operations, operation.unanswered, operation.statuses)
+        });
+        let associations =
+            (found.connections, found.open, found.accepted, found.rejected, found.released, found.aborted);
+        Ok((associations, operations.collect()))
+    }
+
     /// The connections that are not finished, oldest first.
     fn connections(&self, py: Python<'_>) -> PyResult<Vec<Connection>> {
         let server = self.live()?;
         Ok(py.detach(|| server.connections()).into_iter().map(Connection::new).collect())
     }
 
-    /// Stops: associations get `grace` seconds to end by themselves and are then aborted; waits at most `limit` seconds more.
-    /// Returns whether all are over.
-    fn shutdown(&self, py: Python<'_>, grace: f64, limit: f64) -> PyResult<bool> {
+    /// Stops: associations get `grace` seconds to end by themselves and are then aborted, earlier where nothing happens for `idle` seconds;
+    /// waits at most `limit` seconds more. Returns whether all are over.
+    #[pyo3(signature = (grace, idle, limit))]
+    fn shutdown(&self, py: Python<'_>, grace: f64, idle: Option<f64>, limit: f64) -> PyResult<bool> {
         let server = self.live()?;
-        let (grace, limit) = (seconds(Some(grace))?, seconds(Some(limit))?);
-        Ok(py.detach(|| server.shutdown(grace.unwrap_or(Duration::ZERO), limit.unwrap_or(Duration::ZERO))))
+        let (grace, idle, limit) = (seconds(Some(grace))?, seconds(idle)?, seconds(Some(limit))?);
+        Ok(py.detach(|| server.shutdown(grace.unwrap_or(Duration::ZERO), idle, limit.unwrap_or(Duration::ZERO))))
     }
 }

@@ -8,6 +8,8 @@ use dimsefast_network::{self as network, Answer, Attributes, Duplicates, FileIde
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
+use crate::journal::Journal;
+
 /// Keywords and their tags.
 type Keywords = Vec<(String, u32)>;
 
@@ -61,7 +63,7 @@ impl Layout {
 /// Where received objects go.
 #[pyclass(frozen, module = "dimsefast._core")]
 pub(crate) struct StorePlan {
-    inner: network::StorePlan,
+    pub(crate) inner: network::StorePlan,
 }
 
 #[pymethods]
@@ -90,8 +92,11 @@ impl StorePlan {
         Ok(Self { inner: network::StorePlan::Ask(attributes(keywords)?) })
     }
 
-    /// Into a folder. `duplicates` is "replace", "keep" or "refuse".
+    /// Into a folder. `duplicates` is "replace", "keep", "refuse", "update" (replace what is not the same) or "drop" (B006H for what is
+    /// not the same).
     #[staticmethod]
+    #[pyo3(signature = (folder, layout, keywords, duplicates, fsync, class_uid, version, journal=None))]
+    #[expect(clippy::too_many_arguments, reason = "as many as there are")]
     fn folder(
         folder: PathBuf,
         layout: &Layout,
@@ -100,13 +105,18 @@ impl StorePlan {
         fsync: bool,
         class_uid: String,
         version: String,
+        journal: Option<&Bound<'_, Journal>>,
     ) -> PyResult<Self> {
         let duplicates = match duplicates {
             "replace" => Duplicates::Replace,
             "keep" => Duplicates::Keep,
-            "refuse" => Duplicates::Refuse,
+            "update" => Duplicates::Update,
+            // Duplicate SOP instance (PS3.7 C.5.8).
+            "refuse" => Duplicates::Refuse(0x0111),
+            // Elements discarded: a warning.
+            "drop" => Duplicates::Refuse(0xB006),
             other => {
-                let message = format!("duplicates is \"replace\", \"keep\" or \"refuse\", not {other:?}");
+                let message = format!("duplicates is one of those that are listed, not {other:?}");
                 return Err(PyValueError::new_err(message));
             }
         };
@@ -117,6 +127,7 @@ impl StorePlan {
             duplicates,
             fsync,
             identity: FileIdentity { class_uid, version },
+            journal: journal.map(|journal| journal.get().inner.clone()),
         };
         Ok(Self { inner: network::StorePlan::Folder(Arc::new(plan)) })
     }

@@ -84,7 +84,7 @@ pub enum Kind {
     Range,
     /// No value.
     Empty,
-    /// A name, by what it sounds and looks like.
+    /// One of several names, by what it sounds and looks like.
     Fuzzy,
 }
 
@@ -132,10 +132,10 @@ impl Key {
             Test::Universal => Kind::Universal,
             Test::Empty => Kind::Empty,
             Test::All(_) => Kind::All,
+            Test::Any(wanted) if wanted.iter().any(|wanted| matches!(wanted, Wanted::FuzzyName(..))) => Kind::Fuzzy,
             Test::Any(wanted) if wanted.iter().any(Wanted::is_pattern) => Kind::WildCard,
             Test::Any(wanted) => match &wanted[..] {
                 [Wanted::Range(_)] => Kind::Range,
-                [Wanted::FuzzyName(..)] => Kind::Fuzzy,
                 [_] => Kind::Single,
                 _ => Kind::List,
             },
@@ -410,6 +410,14 @@ mod tests {
             (Vr::DS, "1.5", Kind::Single),
         ] {
             assert_eq!(Key::new(vr, value, KeyOptions::default()).kind(), kind, "{vr} {value}");
+        }
+    }
+
+    #[test]
+    fn several_fuzzy_names_are_fuzzy() {
+        let options = KeyOptions { fuzzy: true, ..KeyOptions::default() };
+        for value in ["Smith", "Smith\\J*", "^\\Smith"] {
+            assert_eq!(Key::new(Vr::PN, value, options).kind(), Kind::Fuzzy, "{value}");
         }
     }
 

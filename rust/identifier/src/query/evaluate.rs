@@ -1,6 +1,6 @@
 //! Whether a dataset matches.
 
-use super::{Condition, Inherited, Instant, Keys, Options, Query, Result, utc_offset};
+use super::{Condition, Inherited, Instant, Keys, Options, Override, Query, Result, utc_offset};
 use crate::charset::CharacterSet;
 use crate::codec::{CodecError, Header, Syntax, header, item_end, item_header, record, skip};
 use crate::matching::temporal::{self, DAY, MINUTE, Span};
@@ -29,12 +29,12 @@ impl Query {
     /// Where it is no dataset; of what stands behind the last attribute that is needed nothing is known.
     pub fn matches(&self, candidate: &[u8], syntax: Syntax) -> Result<bool> {
         let syntax = record::actual_syntax(candidate, syntax);
-        self.keys_match(
-            &self.keys,
-            candidate,
-            syntax,
-            &Inherited { character_set: CharacterSet::default(), offset: self.options.local_offset },
-        )
+        self.keys_match(&self.keys, candidate, syntax, &self.outermost(), &[])
+    }
+
+    /// What a candidate inherits: it is in no other dataset.
+    pub(super) fn outermost(&self) -> Inherited {
+        Inherited { character_set: CharacterSet::default(), offset: self.options.local_offset }
     }
 
     pub(super) fn keys_match(
@@ -43,11 +43,18 @@ impl Query {
         dataset: &[u8],
         syntax: Syntax,
         inherited: &Inherited,
+        overrides: &[Override],
     ) -> Result<bool> {
         if keys.conditions.is_empty() {
             return Ok(true);
         }
-        let slots = collect(dataset, syntax, &keys.needed)?;
+        let mut slots = collect(dataset, syntax, &keys.needed)?;
+        for element in overrides {
+            if let Ok(place) = keys.needed.binary_search(&element.tag) {
+                let vr = Some(element.vr);
+                slots[place] = Some(Found { vr, value: &element.value, items: syntax, undefined: false });
+            }
+        }
         let find = |tag| find(&slots, &keys.needed, tag);
         let own = own(inherited, find);
         let own = own.as_ref().unwrap_or(inherited);
@@ -78,7 +85,7 @@ impl Query {
         let mut empty = true;
         for item in Items::new(sequence) {
             empty = false;
-            if self.keys_match(keys, item?, sequence.items, own)? {
+            if self.keys_match(keys, item?, sequence.items, own, &[])? {
                 return Ok(true);
             }
         }

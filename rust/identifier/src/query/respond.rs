@@ -27,9 +27,27 @@ impl Query {
     pub fn response(&self, candidate: &[u8], syntax: Syntax, overrides: &[Override]) -> Result<Vec<u8>> {
         let syntax = record::actual_syntax(candidate, syntax);
         let mut writer = Writer::new(syntax);
-        let inherited = Inherited { offset: self.options.local_offset, ..Inherited::default() };
-        self.write(&mut writer, &self.keys, candidate, syntax, &inherited, overrides)?;
+        self.write(&mut writer, &self.keys, candidate, syntax, &self.outermost(), overrides)?;
         Ok(writer.finish())
+    }
+
+    /// The same where the candidate matches with its own attributes replaced by `overrides`, the first `computed` of them; the others are
+    /// only returned. `None` where it does not match.
+    ///
+    /// # Errors
+    /// Where the candidate is no dataset.
+    pub fn answer(
+        &self,
+        candidate: &[u8],
+        syntax: Syntax,
+        overrides: &[Override],
+        computed: usize,
+    ) -> Result<Option<Vec<u8>>> {
+        let actual = record::actual_syntax(candidate, syntax);
+        if !self.keys_match(&self.keys, candidate, actual, &self.outermost(), &overrides[..computed])? {
+            return Ok(None);
+        }
+        self.response(candidate, actual, overrides).map(Some)
     }
 
     fn write(
@@ -87,7 +105,7 @@ impl Query {
         let sequence = writer.begin_sequence(returned.tag, false);
         for item in Items::new(&found) {
             let item = item?;
-            if self.keys_match(keys, item, found.items, own)? {
+            if self.keys_match(keys, item, found.items, own, &[])? {
                 let open = writer.begin_item(false);
                 if found.items == syntax {
                     self.write(writer, keys, item, syntax, own, &[])?;

@@ -4,8 +4,10 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::header::{Attributes, HeaderReader};
+use super::journal::{Change, Journal};
 use super::layout::Layout;
 use super::leftovers::part_name;
 use super::{Object, Received};
@@ -31,10 +33,12 @@ pub struct FileIdentity {
 pub enum Duplicates {
     /// It takes the other's place.
     Replace,
+    /// It takes the other's place, unless it is the same to the byte.
+    Update,
     /// It gets a name with a number.
     Keep,
-    /// It is refused with 0111H, unless it is the same to the byte.
-    Refuse,
+    /// It is refused with this status, unless it is the same to the byte.
+    Refuse(u16),
 }
 
 /// A folder for received objects.
@@ -52,6 +56,8 @@ pub struct FolderPlan {
     pub fsync: bool,
     /// Who writes.
     pub identity: FileIdentity,
+    /// Where it is recorded before it counts as stored.
+    pub journal: Option<Arc<Journal>>,
 }
 
 impl FolderPlan {
@@ -64,8 +70,20 @@ impl FolderPlan {
             duplicates: Duplicates::Replace,
             fsync: false,
             identity,
+            journal: None,
         }
     }
+}
+
+/// What became of an object that was whole.
+enum Placed {
+    At {
+        path: PathBuf,
+        /// Where the dataset begins in the file.
+        offset: u64,
+        change: Change,
+    },
+    Refused(u16),
 }
 
 /// An unfinished file.
@@ -138,28 +156,54 @@ impl FileSink {
             return Ok(Received::File { path, offset: self.offset, length: self.length, temporary: true });
         };
         let target = plan.folder.join(plan.layout.path(object, header));
+        if plan.journal.is_some() {
+            // The order in which objects came: the system's own time stamps are alike for milliseconds. They do where these cannot be set.
+            let _ = self.file.set_modified(SystemTime::now());
+        }
         let placed = on_disk(plan.fsync, || {
             if plan.fsync {
                 self.file.sync_all()?;
             }
-            self.place(&plan, target)
+            match &plan.journal {
+                Some(journal) => self.place_recorded(&plan, target, journal),
+                None => self.place(&plan, target),
+            }
         })?;
         Ok(match placed {
-            Some((path, offset)) => Received::File { path, offset, length: self.length, temporary: false },
-            // Duplicate SOP instance (PS3.7 C.5.8).
-            None => Received::Refused(0x0111),
+            Placed::At { path, offset, .. } => Received::File { path, offset, length: self.length, temporary: false },
+            Placed::Refused(status) => Received::Refused(status),
         })
     }
 
-    /// Moves it to `target`, or where duplicates belong: the file and where its dataset begins; none where it is refused.
-    fn place(&mut self, plan: &FolderPlan, mut target: PathBuf) -> io::Result<Option<(PathBuf, u64)>> {
+    /// The same as [`place`](Self::place), and its record in the journal. Without that a new file goes again.
+    fn place_recorded(&mut self, plan: &FolderPlan, target: PathBuf, journal: &Journal) -> io::Result<Placed> {
+        let name = |path: &Path| path.strip_prefix(&plan.folder).unwrap_or(path).to_string_lossy().into_owned();
+        let _mine = journal.place(&name(&target));
+        let placed = self.place(plan, target.clone())?;
+        let (path, change) = match &placed {
+            Placed::At { path, change, .. } => (path, *change),
+            // The one that is there may have come just before a crash, and have no record yet.
+            Placed::Refused(_) => (&target, Change::Same),
+        };
+        if let Err(error) = journal.append(&name(path), change) {
+            if change == Change::New {
+                let _ = fs::remove_file(path);
+            }
+            return Err(io::Error::new(error.kind(), format!("the journal of the archive cannot be written: {error}")));
+        }
+        Ok(placed)
+    }
+
+    /// Moves it to `target`, or where duplicates belong.
+    fn place(&mut self, plan: &FolderPlan, mut target: PathBuf) -> io::Result<Placed> {
+        let mut change = Change::New;
         let mut copies = Copies::default();
         let parent = target.parent().unwrap_or(&plan.folder).to_owned();
         let mut made = false;
         loop {
             let moved = match plan.duplicates {
                 Duplicates::Replace => fs::rename(&self.part, &target),
-                Duplicates::Keep | Duplicates::Refuse => rename_new(&self.part, &target),
+                Duplicates::Update | Duplicates::Keep | Duplicates::Refuse(_) => rename_new(&self.part, &target),
             };
             match moved {
                 Ok(()) => break,
@@ -171,19 +215,30 @@ impl FileSink {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
                 Err(error) if plan.duplicates == Duplicates::Replace => return Err(error),
                 Err(_) if plan.duplicates == Duplicates::Keep => target = copies.next(&target),
-                // Not finished: what came goes.
-                Err(_) => return Ok(self.same_in(&target)?.map(|offset| (target, offset))),
+                Err(_) => {
+                    if let Some(offset) = self.same_in(&target, plan.fsync)? {
+                        // Not finished: what came goes.
+                        return Ok(Placed::At { path: target, offset, change: Change::Same });
+                    }
+                    if let Duplicates::Refuse(status) = plan.duplicates {
+                        return Ok(Placed::Refused(status));
+                    }
+                    fs::rename(&self.part, &target)?;
+                    change = Change::Replaced;
+                    break;
+                }
             }
         }
         self.finished = true;
         if plan.fsync {
             File::open(&parent)?.sync_all()?;
         }
-        Ok(Some((target, self.offset)))
+        Ok(Placed::At { path: target, offset: self.offset, change })
     }
 
-    /// Where in the other file its dataset begins, if it is the same one in the same transfer syntax.
-    fn same_in(&mut self, other: &Path) -> io::Result<Option<u64>> {
+    /// Where in the other file its dataset begins, if it is the same one in the same transfer syntax. With `fsync` that one is on the
+    /// disk then.
+    fn same_in(&mut self, other: &Path, fsync: bool) -> io::Result<Option<u64>> {
         let mut theirs = File::open(other)?;
         let Ok(their_meta) = part10::read_meta(&mut theirs, other) else { return Ok(None) };
         self.file.seek(SeekFrom::Start(0))?;
@@ -206,6 +261,10 @@ impl FileSink {
                 return Ok(None);
             }
             left -= length as u64;
+        }
+        if fsync {
+            theirs.sync_all()?;
+            other.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())?;
         }
         Ok(Some(offset))
     }

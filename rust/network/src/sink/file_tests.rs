@@ -89,7 +89,7 @@ fn hostile_values_stay_in_the_folder() {
     let outside = tempfile::tempdir().unwrap();
     let folder = outside.path().join("folder");
     fs::create_dir(&folder).unwrap();
-    let plan = plan(&folder, "{PatientID}/{SOPInstanceUID}.dcm", Duplicates::Refuse);
+    let plan = plan(&folder, "{PatientID}/{SOPInstanceUID}.dcm", Duplicates::Refuse(0x0111));
     let long = "x".repeat(20_000);
     let hostile = ["../../etc", "/etc/passwd", "..", ".", "a\0b", "\\\\host\\share", "ü/ñ", "CON", &long, ""];
     for patient in hostile {
@@ -112,7 +112,7 @@ fn duplicates_are_replaced_kept_or_refused() {
     assert_eq!(contents(&store(&replace, "1.2", &dataset("A", 2))), dataset("A", 2));
     assert_eq!(files(folder.path()), ["1.2.dcm"]);
 
-    let refuse = plan(folder.path(), layout, Duplicates::Refuse);
+    let refuse = plan(folder.path(), layout, Duplicates::Refuse(0x0111));
     assert!(matches!(store(&refuse, "1.2", &dataset("A", 3)), Received::Refused(0x0111)));
     let same = store(&refuse, "1.2", &dataset("A", 2));
     assert_eq!(path_of(&same), folder.path().join("1.2.dcm"));

@@ -119,32 +119,42 @@ impl HeaderReader {
     /// Representation and value as sent, without the padding at its end; `None` where it is absent.
     pub(crate) fn raw(&self, tag: Tag) -> Option<(Vr, &[u8])> {
         let (vr, value) = self.skimmer.as_ref()?.value(tag)?;
-        let end = match size(vr) {
-            0 => value.iter().rposition(|byte| !matches!(byte, 0 | b' ')).map_or(0, |at| at + 1),
-            _ => value.len(),
-        };
-        Some((vr, &value[..end]))
+        Some((vr, unpadded(vr, value)))
     }
 
     /// The value as text: decoded, without padding, several values parted by backslashes, numbers in decimal.
     pub(crate) fn text(&self, tag: Tag) -> Option<String> {
         let (vr, value) = self.raw(tag)?;
-        if size(vr) > 0 {
-            return Some(numbers(vr, value, self.actual.big_endian));
-        }
-        if !vr.uses_character_set() {
-            return Some(String::from_utf8_lossy(value).trim_start_matches(' ').to_owned());
-        }
-        let delimiters = match vr {
-            Vr::PN => Delimiters::PersonName,
-            vr if vr.is_single_valued_text() => Delimiters::Text,
-            _ => Delimiters::Values,
-        };
         let declared = self.skimmer.as_ref()?.value(Tag::SPECIFIC_CHARACTER_SET).map_or(&[][..], |(_, value)| value);
-        let text = CharacterSet::from_value(declared).decode(value, delimiters);
-        // PS3.5 6.2: leading blanks are padding in these.
-        Some(if matches!(vr, Vr::LO | Vr::SH) { text.trim_start_matches(' ') } else { &text }.to_owned())
+        Some(text(vr, value, self.actual.big_endian, || CharacterSet::from_value(declared)))
     }
+}
+
+/// A value without the padding at its end.
+pub(crate) fn unpadded(vr: Vr, value: &[u8]) -> &[u8] {
+    let end = match size(vr) {
+        0 => value.iter().rposition(|byte| !matches!(byte, 0 | b' ')).map_or(0, |at| at + 1),
+        _ => value.len(),
+    };
+    &value[..end]
+}
+
+/// An [unpadded] value as text.
+pub(crate) fn text(vr: Vr, value: &[u8], big_endian: bool, character_set: impl FnOnce() -> CharacterSet) -> String {
+    if size(vr) > 0 {
+        return numbers(vr, value, big_endian);
+    }
+    if !vr.uses_character_set() {
+        return String::from_utf8_lossy(value).trim_start_matches(' ').to_owned();
+    }
+    let delimiters = match vr {
+        Vr::PN => Delimiters::PersonName,
+        vr if vr.is_single_valued_text() => Delimiters::Text,
+        _ => Delimiters::Values,
+    };
+    let text = character_set().decode(value, delimiters).into_owned();
+    // PS3.5 6.2: leading blanks are padding in these.
+    if matches!(vr, Vr::LO | Vr::SH) { text.trim_start_matches(' ').to_owned() } else { text }
 }
 
 /// The size of a binary number, in bytes; 0 for what is none.

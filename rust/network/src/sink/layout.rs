@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::Object;
 use super::header::HeaderReader;
-use super::name::{bounded, is_dangerous, safe_text, safe_uid, safe_value};
+use super::name::{bounded, is_dangerous, safe_text, safe_uid, safe_value, uid_hash};
 
 /// What is wrong with a template.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -20,6 +20,7 @@ pub struct LayoutError(String);
 enum Field {
     /// Of the command: what the response acknowledges.
     SopInstance,
+    SopInstanceHash,
     SopClass,
     /// Of the presentation context.
     TransferSyntax,
@@ -136,6 +137,7 @@ impl Layout {
 fn value<'a>(field: Field, object: &'a Object, header: Option<&HeaderReader>) -> Cow<'a, str> {
     match field {
         Field::SopInstance => safe_uid(&object.sop_instance).into(),
+        Field::SopInstanceHash => uid_hash(&object.sop_instance).into(),
         Field::SopClass => safe_uid(&object.sop_class).into(),
         Field::TransferSyntax => safe_uid(&object.transfer_syntax).into(),
         Field::Calling => safe_value(&object.calling),
@@ -181,6 +183,7 @@ fn parse(name: &str, find: &mut dyn FnMut(&str) -> Option<Tag>) -> Result<Vec<Pa
 fn field(keyword: &str, find: &mut dyn FnMut(&str) -> Option<Tag>) -> Result<Field, String> {
     match keyword {
         "SOPInstanceUID" => Ok(Field::SopInstance),
+        "SOPInstanceUID.hash" => Ok(Field::SopInstanceHash),
         "SOPClassUID" => Ok(Field::SopClass),
         "TransferSyntaxUID" => Ok(Field::TransferSyntax),
         "CallingAETitle" => Ok(Field::Calling),
@@ -277,6 +280,9 @@ mod tests {
         assert_eq!((names[0], names[2], names[3]), ("ARCHIVE", "1.2-1.2.840.10008.1.2", "nobody"));
         assert!(names[1].starts_with("_._MODALITY-"), "{path}");
         assert_eq!(names[4], "1.2.3.dcm");
+        let layout = Layout::new("{SOPInstanceUID.hash}/x", "nobody", &mut find).unwrap();
+        assert_eq!(layout.path(&object, None), PathBuf::from(uid_hash(b"1.2.3")).join("x"));
+        assert!(!layout.keeps_objects_apart());
         assert_eq!(Layout::flat().path(&object, None), PathBuf::from("1.2.3.dcm"));
     }
 }

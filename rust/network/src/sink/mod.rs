@@ -6,10 +6,12 @@
 
 mod file;
 mod header;
+mod journal;
 mod layout;
 mod leftovers;
 mod name;
 mod received;
+mod segment;
 mod turn;
 
 use std::io;
@@ -19,12 +21,17 @@ use dimsefast_protocol::types::{AeTitle, Uid};
 
 pub use file::{Duplicates, FileIdentity, FolderPlan};
 pub use header::{Attributes, Header};
+pub(crate) use header::{text, unpadded};
+pub use journal::{Change, Journal, Position};
 pub use layout::{Layout, LayoutError, check_attribute};
 pub use leftovers::remove_leftovers;
-pub use name::{safe_uid, safe_value};
+pub use name::{safe_uid, safe_value, uid_hash};
 pub use received::Received;
+pub use segment::Record;
 pub use turn::{Answer, Turn, Writer};
 
+use crate::part10::FileMeta;
+use crate::source::Source;
 use file::FileSink;
 use header::HeaderReader;
 use turn::Written;
@@ -35,6 +42,9 @@ pub(crate) const SPILL_LIMIT: usize = 64 << 20;
 /// How much memory is taken before it is needed, in bytes, and for pieces of which length.
 const EXPECTED_LIMIT: usize = 4 << 20;
 const LONG: usize = 16 << 10;
+
+/// What is read of a file at a time, in bytes.
+const PIECE: usize = 256 << 10;
 
 /// What comes before the service is asked where an object belongs is kept up to this many bytes: then it is asked with what there is.
 const QUESTION_LIMIT: usize = 1 << 20;
@@ -117,6 +127,11 @@ impl Sink {
     /// A sink for anything but an object.
     pub(crate) fn memory() -> Self {
         Self { target: Target::Memory(Vec::new()), attributes: Attributes::default(), header: None, expected: 0 }
+    }
+
+    /// A sink for an object that is answered with this status, whatever it is.
+    pub(crate) fn refusing(status: u16) -> Self {
+        Self { target: Target::Refused(status), ..Self::memory() }
     }
 
     /// A sink for a received object.
@@ -239,6 +254,18 @@ impl Sink {
         self.header.as_ref().map_or_else(Vec::new, |header| self.attributes.texts(header))
     }
 
+    /// A dataset that is in a file goes the way of one that comes in.
+    fn write_all(&mut self, source: &Source) -> io::Result<()> {
+        let (mut at, mut piece) = (0, Vec::new());
+        while at < source.len() {
+            piece.clear();
+            source.read_at(at, usize::try_from(source.len() - at).unwrap_or(usize::MAX).min(PIECE), &mut piece)?;
+            self.write(&piece);
+            at += piece.len() as u64;
+        }
+        Ok(())
+    }
+
     /// The dataset is whole.
     pub(crate) fn finish(self, object: &Object) -> Received {
         match self.target {
@@ -251,6 +278,33 @@ impl Sink {
             Target::Refused(status) => Received::Refused(status),
         }
     }
+}
+
+/// Where the dataset of an object is that does not come over an association.
+pub enum Body<'a> {
+    /// Encoded.
+    Bytes(&'a [u8]),
+    /// In a file.
+    Source(&'a Source),
+}
+
+/// Takes in an object that did not come over an association: what became of it.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn import(plan: &StorePlan, meta: FileMeta, body: &Body<'_>) -> io::Result<Received> {
+    let object = Object {
+        sop_class: meta.sop_class,
+        sop_instance: meta.sop_instance,
+        transfer_syntax: meta.transfer_syntax,
+        ..Object::default()
+    };
+    let mut sink = Sink::for_object(plan, &object);
+    match body {
+        Body::Bytes(bytes) => sink.write(bytes),
+        Body::Source(source) => sink.write_all(source)?,
+    }
+    Ok(sink.finish(&object))
 }
 
 fn make_room(held: &mut Vec<u8>, more: usize, expected: usize) {

@@ -111,11 +111,17 @@ fn ends_with_hash(text: &str) -> bool {
 }
 
 /// FNV-1a: the name must be the same for the same value, in every run.
+fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
 fn push_hash(name: &mut String, bytes: &[u8]) {
-    let hash = bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-    name.push_str(&format!("-{hash:016x}"));
+    name.push_str(&format!("-{:016x}", fnv(bytes)));
+}
+
+/// Two hexadecimal digits that spread UIDs evenly over 256 folders: the exclusive or of the bytes of the UID's FNV-1a hash of 64 bits.
+pub fn uid_hash(uid: &[u8]) -> String {
+    format!("{:02x}", fnv(uid).to_le_bytes().into_iter().fold(0, |hash, byte| hash ^ byte))
 }
 
 #[cfg(test)]
@@ -193,6 +199,19 @@ mod tests {
             assert!(name.len() <= VALUE_LIMIT, "{name}");
             assert_eq!(names.iter().filter(|other| *other == name).count(), 1);
         }
+    }
+
+    #[test]
+    fn uids_that_follow_each_other_are_spread_evenly() {
+        let mut counts = std::collections::HashMap::new();
+        for number in 0..25_600 {
+            *counts.entry(uid_hash(format!("1.2.826.0.1.3680043.8.498.{number}").as_bytes())).or_insert(0) += 1;
+        }
+        assert_eq!(counts.len(), 256);
+        assert!(counts.values().all(|count| (50..150).contains(count)), "{counts:?}");
+        // What is in a file's name must never change.
+        assert_eq!(uid_hash(b""), "e1");
+        assert_eq!(uid_hash(b"1.2.840.10008.1.1"), "7c");
     }
 
     #[test]
