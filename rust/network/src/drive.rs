@@ -325,6 +325,12 @@ impl Core {
     /// Writes what the transport takes.
     pub(crate) fn flush(&mut self, now: Duration) {
         let Some(transport) = &mut self.transport else { return };
+        if transport.unsent() > 0
+            && let Err(error) = transport.flush()
+            && error.kind() == ErrorKind::WouldBlock
+        {
+            return;
+        }
         let output = self.association.output();
         while self.written < output.len() {
             match transport.write(&output[self.written..]) {

@@ -37,6 +37,8 @@ impl Notice {
 pub enum Job {
     /// Tell whom it concerns.
     Notice(Notice),
+    /// Take the [`Bridge`](crate::tls::Bridge), see [`Connection::take_bridge`](crate::Connection::take_bridge).
+    Secure,
     /// Answer the A-ASSOCIATE-RQ that was received.
     Negotiate,
     /// Perform a DIMSE request.
@@ -49,6 +51,7 @@ impl Job {
         match self {
             Self::Notice(_) | Self::Negotiate => JobKind::Serial,
             Self::Request(_) => JobKind::Request,
+            Self::Secure => JobKind::Apart,
         }
     }
 }
@@ -60,6 +63,8 @@ pub enum JobKind {
     Serial,
     /// At most the window's number at a time.
     Request,
+    /// None: it is never in the queue.
+    Apart,
 }
 
 /// The queue of one association. Notices run in order, one at a time; requests run up to the performed operations window
@@ -89,6 +94,7 @@ impl Jobs {
         match job.kind() {
             JobKind::Serial => self.serial_running = true,
             JobKind::Request => self.requests_running += 1,
+            JobKind::Apart => {}
         }
         Some(job)
     }
@@ -109,7 +115,7 @@ impl Jobs {
                 self.requests_running += 1;
                 Some(message)
             }
-            Job::Notice(_) | Job::Negotiate => None,
+            Job::Notice(_) | Job::Secure | Job::Negotiate => None,
         }
     }
 
@@ -117,6 +123,7 @@ impl Jobs {
         match kind {
             JobKind::Serial => self.serial_running = false,
             JobKind::Request => self.requests_running = self.requests_running.saturating_sub(1),
+            JobKind::Apart => {}
         }
     }
 

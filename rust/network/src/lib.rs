@@ -20,18 +20,20 @@ mod operation;
 pub mod part10;
 mod post;
 pub mod process;
+mod proxy;
 mod read;
 mod send;
 mod sink;
 mod source;
 mod statistics;
 mod task;
+pub mod tls;
 pub mod transport;
 mod wake;
 mod watch;
 
 pub use admission::{AcceptorConfig, NegotiationReply};
-pub use connect::{Request, connect};
+pub use connect::{Request, Security, connect};
 pub use connecting::Connecting;
 pub use connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Connection, End, Negotiation, Output, Service};
 pub use dimsefast_protocol as protocol;
@@ -41,6 +43,7 @@ pub use message::{Message, Payload};
 pub use observe::{Observer, Wakeup, Want};
 pub use operation::{Patience, Reply, WaitError};
 pub use post::{Payloads, Post};
+pub use proxy::Proxies;
 pub use send::Outgoing;
 pub use sink::{
     Answer, Attributes, Body, Change, Duplicates, FileIdentity, FolderPlan, Header, Journal, Layout, LayoutError,
