@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from dimsefast import AE, Client, PeerUnreachable, Receiver, build_context
+from dimsefast import PeerUnreachable, Receiver, build_context
 from dimsefast.sop_class import Verification
+from faces import AE, Client, face  # noqa: F401
 from test_services import provider
 
 ECHO = [build_context(Verification)]
@@ -104,7 +105,10 @@ def sockets_with(port: int) -> Iterator[socket.socket]:
             if not os.readlink(f"/proc/self/fd/{name}").startswith("socket:"):
                 continue
             with socket.socket(fileno=os.dup(int(name))) as copy:
-                if port in (copy.getpeername()[1], copy.getsockname()[1]):
+                if copy.family in (socket.AF_INET, socket.AF_INET6) and port in (
+                    copy.getpeername()[1],
+                    copy.getsockname()[1],
+                ):
                     yield copy
         except OSError:
             continue

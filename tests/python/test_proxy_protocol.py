@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from certificates import Certificates
 from conftest import wait_until
-from dimsefast import AE, AssociationError, build_context
+from dimsefast import AssociationError, build_context
 from dimsefast.sop_class import Verification
+from faces import AE, face  # noqa: F401
 from test_services import provider
 
 ECHO = [build_context(Verification)]

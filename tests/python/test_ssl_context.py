@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from certificates import Certificates
 from conftest import wait_until
-from dimsefast import AE, AssociationAborted, AssociationTimeout, TLSFailed, build_context, evt
+from dimsefast import AssociationAborted, AssociationTimeout, TLSFailed, build_context, evt
 from dimsefast.sop_class import CTImageStorage, Verification
+from faces import AE, face  # noqa: F401
 from test_lifecycle import raw_listener
 from test_process import run
 from test_services import CT, EXPLICIT, encoded, provider
@@ -155,6 +156,7 @@ def scripted(hospital: Certificates) -> str:
     """
 
 
+@pytest.mark.blocking
 def test_a_script_that_ends_with_everything_open_tells_its_peer(hospital: Certificates) -> None:
     ended = []
 
@@ -176,6 +178,7 @@ def test_a_script_that_ends_with_everything_open_tells_its_peer(hospital: Certif
     assert ended == ["aborted by peer A-ABORT received"] * 2
 
 
+@pytest.mark.blocking
 def test_a_child_of_a_fork_leaves_its_parents_associations_alone(hospital: Certificates) -> None:
     done = run(
         scripted(hospital)
@@ -208,6 +211,7 @@ def test_a_child_of_a_fork_leaves_its_parents_associations_alone(hospital: Certi
     assert (done.returncode, done.stdout) == (0, "end\n"), done.stderr
 
 
+@pytest.mark.blocking
 def test_ctrl_c_ends_a_handshake(hospital: Certificates) -> None:
     with raw_listener() as port:
         done = run(

@@ -17,10 +17,8 @@ import pytest
 from certificates import Certificates
 from conftest import wait_until
 from dimsefast import (
-    AE,
     TLS,
     AssociationTimeout,
-    Client,
     PeerUnreachable,
     TLSFailed,
     build_context,
@@ -28,6 +26,7 @@ from dimsefast import (
     evt,
 )
 from dimsefast.sop_class import CTImageStorage, Verification
+from faces import AE, Client, face  # noqa: F401
 from pydicom import Dataset, FileMetaDataset, dcmread
 from test_lifecycle import raw_listener
 from test_services import CT, EXPLICIT, FIND, GET, encoded, provider, query
