@@ -23,6 +23,7 @@ from .presentation import PresentationContext
 from .request import ContextTuple
 from .sending import StoreResult
 from .service_user import ServiceUser, negotiated_context_from
+from .tls import TLSSession
 from .waiting import BLOCKING, Waiting, run
 
 if TYPE_CHECKING:
@@ -187,6 +188,15 @@ class AssociationBase:
     def remote(self) -> dict[str, Any]:
         """The same of the other side."""
         return (self.acceptor if self.is_requestor else self.requestor).info
+
+    @property
+    def tls(self) -> TLSSession | None:
+        """What the TLS handshake agreed on; None for plain TCP."""
+        found = None if self._connection is None else self._connection.security.negotiated
+        if found is None:
+            return None
+        version, cipher_suite, certificates, server_name = found
+        return TLSSession(version, cipher_suite, tuple(certificates), server_name)
 
     @property
     def accepted_contexts(self) -> list[PresentationContext]:

@@ -29,8 +29,9 @@ use crate::observe::Observation;
 use crate::process;
 use crate::sink::{Object, Sink, StorePlan};
 use crate::statistics::{AssociationCounts, Statistics};
+use crate::tls;
 use crate::trace::Tracer;
-use crate::transport::Transport;
+use crate::transport::{Ends, Transport};
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
 
@@ -110,10 +111,12 @@ pub(crate) enum Driver {
 pub struct Connection {
     /// Unique within the process.
     pub id: u64,
-    /// The other end.
+    /// The other end; where a proxy said so, the one behind it.
     pub peer: SocketAddr,
     /// This end.
     pub local: SocketAddr,
+    /// The TLS between; none for plain TCP.
+    pub tls: Option<Arc<tls::Session>>,
     pub(crate) core: Mutex<Core>,
     /// Anything that a waiting thread may be waiting for.
     pub(crate) changed: Condvar,
@@ -134,6 +137,8 @@ pub(crate) struct Core {
     pub(crate) transport: Option<Box<dyn Transport>>,
     /// The socket of a caller's connection.
     pub(crate) socket: Option<Arc<WatchedSocket>>,
+    /// What the service has not yet taken.
+    pub(crate) bridge: Option<tls::Bridge>,
     pub(crate) association: Association,
     /// What a busy association's driver sleeps at most, so that it sees the idle time begin.
     pub(crate) network_timeout: Option<Duration>,
@@ -211,14 +216,14 @@ impl Connection {
         core: Core,
         service: Arc<dyn Service>,
         epoch: Instant,
-        peer: SocketAddr,
-        local: SocketAddr,
+        ends: Ends,
         server: Weak<Server>,
     ) -> Arc<Self> {
         let connection = Arc::new_cyclic(|itself| Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            peer,
-            local,
+            peer: ends.peer,
+            local: ends.local,
+            tls: ends.tls,
             core: Mutex::new(core),
             changed: Condvar::new(),
             driver,
@@ -370,6 +375,7 @@ impl Core {
         let mut core = Self {
             transport: Some(transport),
             socket: None,
+            bridge: None,
             association,
             network_timeout: None,
             unread: Vec::new(),
@@ -407,8 +413,19 @@ impl Core {
         core
     }
 
-    pub(crate) fn has_output(&mut self) -> bool {
-        self.transport.is_some() && self.association.output().len() > self.written
+    pub(crate) fn has_output(&self) -> bool {
+        self.transport.is_some() && self.unwritten() > 0
+    }
+
+    /// How many bytes wait to be written, here and in the transport.
+    pub(crate) fn unwritten(&self) -> usize {
+        let held = self.transport.as_ref().map_or(0, |transport| transport.unsent());
+        self.association.output_length() - self.written + held
+    }
+
+    /// Whether there is something to read that the socket does not know of any more.
+    pub(crate) fn has_input(&self) -> bool {
+        self.wants_input() && self.transport.as_ref().is_some_and(|transport| transport.has_input())
     }
 
     /// Whether the service has its turn.

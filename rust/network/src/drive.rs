@@ -337,6 +337,12 @@ impl Core {
     pub(crate) fn flush(&mut self, now: Duration) {
         self.trace();
         let Some(transport) = &mut self.transport else { return };
+        if transport.unsent() > 0
+            && let Err(error) = transport.flush()
+            && error.kind() == ErrorKind::WouldBlock
+        {
+            return;
+        }
         let output = self.association.output();
         while self.written < output.len() {
             match transport.write(&output[self.written..]) {
