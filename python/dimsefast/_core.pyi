@@ -18,9 +18,12 @@ __all__ = [
     "Negotiation",
     "Prepared",
     "Query",
+    "Security",
     "Server",
     "StorePlan",
+    "Tls",
     "Wakeup",
+    "certificate_subject",
     "connect",
     "encode",
     "forget_parent",
@@ -60,8 +63,11 @@ def connect(
     connect_timeout: float | None,
     acse_timeout: float | None,
     network_timeout: float | None,
-    bind: tuple[str, int] | None,
+    bind: tuple[str, int, int] | None,
     store_to: StorePlan | None,
+    tls: Tls | None,
+    bridged: bool,
+    keepalive: float | None,
     bound: int,
     callback: Callable[[Connection, str, Any], object],
     wakeup: None = None,
@@ -80,13 +86,17 @@ def connect(
     connect_timeout: float | None,
     acse_timeout: float | None,
     network_timeout: float | None,
-    bind: tuple[str, int] | None,
+    bind: tuple[str, int, int] | None,
     store_to: StorePlan | None,
+    tls: Tls | None,
+    bridged: bool,
+    keepalive: float | None,
     bound: int,
     callback: Callable[[Connection, str, Any], object],
     wakeup: Wakeup,
     token: int,
 ) -> Connecting: ...
+def certificate_subject(certificate: bytes) -> str | None: ...
 def encode(dataset: Dataset, transfer_syntax: str, tags: Sequence[int] | None = None) -> bytes | None: ...
 def forget_parent() -> None: ...
 def import_object(
@@ -136,6 +146,8 @@ class Connection:
     def is_finished(self) -> bool: ...
     @property
     def negotiation(self) -> Negotiation | None: ...
+    @property
+    def security(self) -> Security: ...
     def watch_notices(self, bits: int) -> None: ...
     def set_timeouts(self, acse: float | None, network: float | None) -> None: ...
     def take_job(self) -> _Described | None: ...
@@ -339,6 +351,16 @@ class Query:
     ) -> list[bytes | None]: ...
 
 @final
+class Security:
+    @property
+    def negotiated(self) -> tuple[str, str, list[bytes], str | None] | None: ...
+    @property
+    def failure(self) -> tuple[str, str] | None: ...
+    def take_bridge(self) -> tuple[int, int] | None: ...
+    def agreed(self, version: str, cipher_suite: str, peer_certificates: Sequence[bytes]) -> None: ...
+    def failed(self, kind: str, words: str) -> None: ...
+
+@final
 class Server:
     def __new__(
         cls, host: str, port: int, settings: object, callback: Callable[[Connection, str, Any], object]
@@ -371,6 +393,21 @@ class StorePlan:
         version: str,
         journal: Journal | None = None,
     ) -> StorePlan: ...
+
+@final
+class Tls:
+    def __new__(
+        cls,
+        certificate: str | PathLike[str] | None,
+        key: str | PathLike[str] | None,
+        authorities: str | PathLike[str] | None,
+        revocation_lists: Sequence[str | PathLike[str]],
+        profile: str,
+        verify_peer: str,
+        server_name: str | None,
+        check_server_name: bool,
+    ) -> Tls: ...
+    def reload(self) -> None: ...
 
 @final
 class Wakeup:

@@ -24,6 +24,7 @@ from .presentation import PresentationContext
 from .request import ContextTuple
 from .sending import StoreResult
 from .service_user import ServiceUser, negotiated_context_from
+from .tls import TLSSession
 from .waiting import BLOCKING, Waiting, run
 
 if TYPE_CHECKING:
@@ -190,6 +191,15 @@ class AssociationBase:
     def remote(self) -> dict[str, Any]:
         """The same of the other side."""
         return (self.acceptor if self.is_requestor else self.requestor).info
+
+    @property
+    def tls(self) -> TLSSession | None:
+        """What the TLS handshake agreed on; None for plain TCP."""
+        found = None if self._connection is None else self._connection.security.negotiated
+        if found is None:
+            return None
+        version, cipher_suite, certificates, server_name = found
+        return TLSSession(version, cipher_suite, tuple(certificates), server_name)
 
     @property
     def accepted_contexts(self) -> list[PresentationContext]:
@@ -520,6 +530,8 @@ class Association(NormalizedRequests, AssociationBase):
     ) -> Iterator[tuple[Dataset, Dataset | None]]:
         """Sends a query, at once; yields (status, identifier) for each response as it comes, last the final status with
         None.
+
+        The identifier of a response that is no dataset is None, and logged.
 
         Leaving the loop early cancels the query. After an abort or time-out the last item is (empty Dataset, None).
 

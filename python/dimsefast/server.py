@@ -7,12 +7,13 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _config, _core, statistics
-from ._arguments import ContextsByCallingAET, checked_offers
+from . import _bridge, _config, _core, statistics
+from ._arguments import ContextsByCallingAET, checked_offers, listening_address
 from .association import Association, AssociationBase, core_timeout
 from .events import EventType, HandlerTable
 from .notices import core_bits
 from .presentation import PresentationContext
+from .quota import core_quota
 
 if TYPE_CHECKING:
     import ssl
@@ -43,6 +44,8 @@ class Settings(NamedTuple):
     unrestricted_storage: bool
     maximum_associations: int
     maximum_per_calling: int | None
+    quota_per_calling: tuple[int | None, float | None, float | None] | None
+    quota_per_address: tuple[int | None, float | None, float | None] | None
     maximum_pdu_size: int
     acse_timeout: float | None
     network_timeout: float | None
@@ -50,7 +53,20 @@ class Settings(NamedTuple):
     implementation_class_uid: str
     implementation_version_name: str | None
     store_to: _core.StorePlan | None
+    tls: _core.Tls | None
+    bridged: bool
+    proxies: list[str] | None
+    keepalive: float | None
     bound: int
+
+
+class Secured(NamedTuple):
+    """What is between a server's sockets and its associations."""
+
+    ssl_context: ssl.SSLContext | None
+    tls: _core.Tls | None
+    bridged: bool
+    proxies: list[str] | None
 
 
 class AddressInformation(NamedTuple):
@@ -92,20 +108,24 @@ class ServerBase:
         contexts: Sequence[PresentationContext],
         handlers: HandlerTable,
         storing: StoreTo | None,
-        ssl_context: ssl.SSLContext | None = None,
+        secured: Secured,
         contexts_by_calling_aet: ContextsByCallingAET | None = None,
     ) -> None:
         self.ae = ae
         self.ae_titles = list(ae_titles)
         self.contexts, self.contexts_by_calling_aet = checked_offers(contexts, contexts_by_calling_aet)
-        self.ssl_context = ssl_context
+        self._secured = secured
         self._handlers = handlers
         self._storing = storing
         self._associations: dict[int, AssociationBase] = {}
         self._lock = threading.Lock()
-        host, port, *rest = address
-        self._core = _core.Server(host, port, self._settings(), self._perform)
-        self.address_info = AddressInformation(*self._core.address, *rest)
+        self._core = _core.Server(*listening_address(address), self._settings(), self._perform)
+        self.address_info = AddressInformation(*self._core.address, *address[2:])
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The context that it was started with."""
+        return self._secured.ssl_context
 
     @property
     def address(self) -> tuple[str, int]:
@@ -178,6 +198,8 @@ class ServerBase:
             unrestricted_storage=_config.UNRESTRICTED_STORAGE_SERVICE,
             maximum_associations=ae.maximum_associations,
             maximum_per_calling=ae.maximum_associations_per_calling_aet,
+            quota_per_calling=core_quota(ae.quota_per_calling_aet),
+            quota_per_address=core_quota(ae.quota_per_address),
             maximum_pdu_size=ae.maximum_pdu_size,
             acse_timeout=core_timeout(ae.acse_timeout),
             network_timeout=core_timeout(ae.network_timeout),
@@ -185,6 +207,10 @@ class ServerBase:
             implementation_class_uid=str(ae.implementation_class_uid),
             implementation_version_name=version,
             store_to=store_to,
+            tls=self._secured.tls,
+            bridged=self._secured.bridged,
+            proxies=self._secured.proxies,
+            keepalive=core_timeout(ae.keep_alive),
             bound=core_bits(self._handlers),
         )
 
@@ -194,6 +220,10 @@ class ServerBase:
 
     def _perform(self, connection: _core.Connection, kind: str, argument: Any) -> None:
         """Called by the core, on a thread of its own, for whatever needs Python."""
+        if kind == "secure":
+            if self.ssl_context is not None:
+                _bridge.start(connection, self.ssl_context, True, None)
+            return
         self._association(connection)._perform(kind, argument)
 
     def _association(self, connection: _core.Connection) -> AssociationBase:

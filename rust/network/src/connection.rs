@@ -29,8 +29,9 @@ use crate::observe::Observation;
 use crate::process;
 use crate::sink::{Object, Sink, StorePlan};
 use crate::statistics::{AssociationCounts, Statistics};
+use crate::tls;
 use crate::trace::Tracer;
-use crate::transport::Transport;
+use crate::transport::{Ends, Transport};
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
 
@@ -110,10 +111,12 @@ pub(crate) enum Driver {
 pub struct Connection {
     /// Unique within the process.
     pub id: u64,
-    /// The other end.
+    /// The other end; where a proxy said so, the one behind it.
     pub peer: SocketAddr,
     /// This end.
     pub local: SocketAddr,
+    /// The TLS between; none for plain TCP.
+    pub tls: Option<Arc<tls::Session>>,
     pub(crate) core: Mutex<Core>,
     /// Anything that a waiting thread may be waiting for.
     pub(crate) changed: Condvar,
@@ -134,6 +137,8 @@ pub(crate) struct Core {
     pub(crate) transport: Option<Box<dyn Transport>>,
     /// The socket of a caller's connection.
     pub(crate) socket: Option<Arc<WatchedSocket>>,
+    /// What the service has not yet taken.
+    pub(crate) bridge: Option<tls::Bridge>,
     pub(crate) association: Association,
     /// What a busy association's driver sleeps at most, so that it sees the idle time begin.
     pub(crate) network_timeout: Option<Duration>,
@@ -176,6 +181,8 @@ pub(crate) struct Core {
     pub(crate) tracer: Tracer,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
+    /// Until when nothing is read: the peer is beyond its quota.
+    pub(crate) paused_until: Option<Duration>,
     /// Those of the server that accepted it; none for a requestor.
     pub(crate) statistics: Option<Arc<Statistics>>,
     pub(crate) counts: AssociationCounts,
@@ -209,14 +216,14 @@ impl Connection {
         core: Core,
         service: Arc<dyn Service>,
         epoch: Instant,
-        peer: SocketAddr,
-        local: SocketAddr,
+        ends: Ends,
         server: Weak<Server>,
     ) -> Arc<Self> {
         let connection = Arc::new_cyclic(|itself| Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            peer,
-            local,
+            peer: ends.peer,
+            local: ends.local,
+            tls: ends.tls,
             core: Mutex::new(core),
             changed: Condvar::new(),
             driver,
@@ -368,6 +375,7 @@ impl Core {
         let mut core = Self {
             transport: Some(transport),
             socket: None,
+            bridge: None,
             association,
             network_timeout: None,
             unread: Vec::new(),
@@ -393,6 +401,7 @@ impl Core {
             bound,
             tracer: Tracer::default(),
             admission: None,
+            paused_until: None,
             statistics: None,
             counts: AssociationCounts::default(),
             dropped: 0,
@@ -404,8 +413,19 @@ impl Core {
         core
     }
 
-    pub(crate) fn has_output(&mut self) -> bool {
-        self.transport.is_some() && self.association.output().len() > self.written
+    pub(crate) fn has_output(&self) -> bool {
+        self.transport.is_some() && self.unwritten() > 0
+    }
+
+    /// How many bytes wait to be written, here and in the transport.
+    pub(crate) fn unwritten(&self) -> usize {
+        let held = self.transport.as_ref().map_or(0, |transport| transport.unsent());
+        self.association.output_length() - self.written + held
+    }
+
+    /// Whether there is something to read that the socket does not know of any more.
+    pub(crate) fn has_input(&self) -> bool {
+        self.wants_input() && self.transport.as_ref().is_some_and(|transport| transport.has_input())
     }
 
     /// Whether the service has its turn.
@@ -415,6 +435,7 @@ impl Core {
 
     pub(crate) fn wants_input(&self) -> bool {
         !self.waits_for_service()
+            && self.paused_until.is_none()
             && self.jobs.waiting() < WAITING_JOBS
             && self.responses.len() < WAITING_RESPONSES
             && self.response_bytes < WAITING_BYTES

@@ -40,6 +40,8 @@ pub enum Job {
     Notice(Notice),
     /// Tell those who look on.
     Trace(Trace),
+    /// Take the [`Bridge`](crate::tls::Bridge), see [`Connection::take_bridge`](crate::Connection::take_bridge).
+    Secure,
     /// Answer the A-ASSOCIATE-RQ that was received.
     Negotiate,
     /// Perform a DIMSE request.
@@ -52,6 +54,7 @@ impl Job {
         match self {
             Self::Notice(_) | Self::Trace(_) | Self::Negotiate => JobKind::Serial,
             Self::Request(_) => JobKind::Request,
+            Self::Secure => JobKind::Apart,
         }
     }
 }
@@ -63,6 +66,8 @@ pub enum JobKind {
     Serial,
     /// At most the window's number at a time.
     Request,
+    /// None: it is never in the queue.
+    Apart,
 }
 
 /// The queue of one association. Notices run in order, one at a time; requests run up to the performed operations window
@@ -92,6 +97,7 @@ impl Jobs {
         match job.kind() {
             JobKind::Serial => self.serial_running = true,
             JobKind::Request => self.requests_running += 1,
+            JobKind::Apart => {}
         }
         Some(job)
     }
@@ -112,7 +118,7 @@ impl Jobs {
                 self.requests_running += 1;
                 Some(message)
             }
-            Job::Notice(_) | Job::Trace(_) | Job::Negotiate => None,
+            Job::Notice(_) | Job::Secure | Job::Trace(_) | Job::Negotiate => None,
         }
     }
 
@@ -135,6 +141,7 @@ impl Jobs {
         match kind {
             JobKind::Serial => self.serial_running = false,
             JobKind::Request => self.requests_running = self.requests_running.saturating_sub(1),
+            JobKind::Apart => {}
         }
     }
 

@@ -20,6 +20,8 @@ mod operation;
 pub mod part10;
 mod post;
 pub mod process;
+mod proxy;
+mod quota;
 mod read;
 mod send;
 mod service;
@@ -27,13 +29,14 @@ mod sink;
 mod source;
 mod statistics;
 mod task;
+pub mod tls;
 mod trace;
 pub mod transport;
 mod wake;
 mod watch;
 
 pub use admission::{AcceptorConfig, NegotiationReply};
-pub use connect::{Request, connect};
+pub use connect::{Request, Security, connect};
 pub use connecting::Connecting;
 pub use connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Connection, End, Negotiation, Output, Service};
 pub use dimsefast_protocol as protocol;
@@ -43,6 +46,8 @@ pub use message::{Message, Payload};
 pub use observe::{Observer, Wakeup, Want};
 pub use operation::{Patience, Reply, WaitError};
 pub use post::{Payloads, Post};
+pub use proxy::Proxies;
+pub use quota::Quota;
 pub use send::Outgoing;
 pub use sink::{
     Answer, Attributes, Body, Change, Duplicates, FileIdentity, FolderPlan, Header, Journal, Layout, LayoutError,

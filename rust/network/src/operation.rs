@@ -136,9 +136,14 @@ impl Connection {
             if let (Some(waker), Some(socket)) = (&driving, &socket) {
                 let (read, write) = (core.wants_input(), core.has_output());
                 let timer = core.association.poll_timeout().map(|deadline| deadline.saturating_sub(self.now()));
+                let ready = core.has_input();
                 drop(core);
                 let timeout = patience.slice().into_iter().chain(timer).min();
-                let waited = wake::wait(std::os::fd::AsFd::as_fd(&**socket), waker, read, write, timeout);
+                let waited = if ready {
+                    Ok(Woken::Ready)
+                } else {
+                    wake::wait(std::os::fd::AsFd::as_fd(&**socket), waker, read, write, timeout)
+                };
                 let interrupted = patience.is_interrupted(matches!(waited, Ok(Woken::Early)));
                 core = self.lock();
                 if interrupted {
@@ -192,7 +197,7 @@ impl Connection {
         if (core.invoked.is_empty() || core.end.is_some())
             && let Some(socket) = &core.socket
         {
-            socket.arm(self, core.association.poll_timeout());
+            socket.arm(self, core.association.poll_timeout(), core.has_input());
         }
     }
 

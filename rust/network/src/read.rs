@@ -62,6 +62,7 @@ impl Core {
                     return Drove::Drained;
                 }
             };
+            self.charge(now, read, 0);
             let short = held + read < end;
             let consumed = self.take_in(now, &buffer[..held + read]);
             self.unread.clear();
@@ -107,6 +108,7 @@ impl Core {
             self.hopes = HOPES;
         }
         transport.acknowledge_now();
+        self.charge(now, length, 0);
         if let Some(bytes) = seen {
             self.trace_received(&bytes);
         }

@@ -8,17 +8,18 @@ use dimsefast_identifier::codec::TransferSyntax;
 use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
 use dimsefast_network::protocol::pdu::AssociateRj;
 use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource};
-use dimsefast_network::{self as network, End, NegotiationReply, Output, Payload, Reply, Source, WaitError, process};
+use dimsefast_network::{self as network, End, NegotiationReply, Output, Payload, Reply, Source, process};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::associate::{ae_title, uid};
-use crate::message::{Message, file_error};
+use crate::message::{Message, file_error, response};
 use crate::negotiation::Negotiation;
 use crate::pool::describe;
 use crate::prepared::{Object, Prepared};
 use crate::storing::{self, StorePlan};
+use crate::tls::Security;
 use crate::wait::{seconds, waiting};
 
 /// One association on one transport connection.
@@ -123,6 +124,12 @@ impl Connection {
     #[getter]
     fn negotiation(&self, py: Python<'_>) -> Option<Negotiation> {
         py.detach(|| self.inner.negotiation()).map(Negotiation::new)
+    }
+
+    /// What is between this connection and TCP.
+    #[getter]
+    fn security(&self) -> PyResult<Security> {
+        Ok(Security::new(self.live()?.clone()))
     }
 
     /// Which notices and requests are handed to the callback.
@@ -480,12 +487,4 @@ fn on_behalf<T>(
 ) -> PyResult<T> {
     let Some(parent) = parent.map(|parent| parent.inner.clone()) else { return work(None) };
     work(Some(&|| parent.end().is_some()))
-}
-
-fn response(reply: Reply) -> Result<network::Message, WaitError> {
-    match reply {
-        Reply::Response(message) => Ok(message),
-        // Not asked for.
-        Reply::Request(_) => Err(WaitError::Ended),
-    }
 }

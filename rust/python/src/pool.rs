@@ -154,6 +154,7 @@ fn call(py: Python<'_>, callback: &Py<PyAny>, connection: &Arc<network::Connecti
 /// A job as Python sees it: what is to be done, and with what.
 pub(crate) fn describe(py: Python<'_>, job: Job) -> PyResult<Described> {
     Ok(match job {
+        Job::Secure => ("secure", None),
         Job::Negotiate => ("negotiate", None),
         Job::Notice(notice) => (name(notice), None),
         Job::Trace(trace) => traced(py, trace)?,
