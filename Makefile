@@ -19,7 +19,7 @@ SOAK_SECONDS ?= 600
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python test-wheel peers conformance storm soak lint format bench bench-page fuzz sanitize miri deny wheel docs clean
+.PHONY: help build demo test test-rust test-python test-wheel dropin peers conformance storm soak lint format bench bench-page fuzz sanitize miri deny wheel docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -47,6 +47,10 @@ test-rust: $(STAMPS)/venv
 
 test-python: build
 	$(BIN)/python -m pytest
+
+dropin: build ## run pynetdicom's own test suite against dimsefast, and compare with what is expected
+	$(BIN)/python -m pip install --quiet --group peers
+	$(BIN)/python tests/dropin/run.py
 
 peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
 	sh tools/peers.sh $(BIN)/python

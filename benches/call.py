@@ -1,6 +1,8 @@
 """A blocking requestor of dimsefast in a process of its own. Prints what it did and what that took, as JSON.
 
-python benches/call.py PORT store FOLDER COUNT | echo N | associate N CONTEXTS | find N raw|unread|read | move [UID]
+python benches/call.py [--tls=CERTIFICATES] PORT CALL
+
+store FOLDER COUNT | echo N | associate N CONTEXTS | find N raw|unread|read | move [UID]
 
 Seconds and CPU seconds begin when the association is there: those of `associate` before it is.
 """
@@ -15,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import secured
 from dimsefast import AE, build_context
 from dimsefast.dataset import encode_dataset
 from objects import PATIENT, SERIES, STUDY
@@ -25,7 +28,8 @@ from serve import CT, EXPLICIT, FIND, MOVE, VERIFICATION
 
 @contextmanager
 def associated(port: int, *contexts: Any) -> Iterator[Any]:
-    with AE("CALLER").connect("127.0.0.1", port, ae_title="ARCHIVE", contexts=list(contexts)) as assoc:
+    tls, _ = secured.chosen(sys.argv[1:])
+    with AE("CALLER").connect("127.0.0.1", port, ae_title="ARCHIVE", contexts=list(contexts), tls=tls) as assoc:
         yield assoc
 
 
@@ -118,7 +122,8 @@ def main() -> None:
     calls: dict[str, Callable[..., dict[str, float]]] = {
         call.__name__: call for call in (store, echo, associate, find, move)
     }
-    print(json.dumps(calls[sys.argv[2]](int(sys.argv[1]), *sys.argv[3:])))
+    _, (port, name, *arguments) = secured.chosen(sys.argv[1:])
+    print(json.dumps(calls[name](int(port), *arguments)))
 
 
 if __name__ == "__main__":

@@ -123,6 +123,16 @@ STORING = (
         ),
     ),
     Case(
+        "tls",
+        "CT from files into a folder by TLS, each to itself; and dimsefast without",
+        "objects/s",
+        Cell("dimsefast to dimsefast", cells.store(servers.own_folder_tls, clients.own_store_tls)),
+        (
+            Cell("dimsefast to dimsefast, plain", cells.store(servers.own_folder, clients.own_store)),
+            Cell(DCMTK_PAIR + ", TLS", cells.store(servers.storescp_tls, clients.storescu_tls)),
+        ),
+    ),
+    Case(
         "small",
         "objects of 4 kB from the floor's sender, into a folder",
         "objects/s",

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import secured
 from objects import INSTANCE, PATIENT, SERIES, STUDY, Objects, Setting
 from process import Failed, Ran, Server, program, run
 from servers import LARGEST_PDU, script
@@ -80,6 +81,11 @@ def asyncio_store(_: Setting, port: int, objects: Objects) -> Client:
     return Client(lambda count: script("call_asyncio.py", port, "store", objects.folder, count))
 
 
+def own_store_tls(setting: Setting, port: int, objects: Objects) -> Client:
+    option = secured.option(setting)
+    return Client(lambda count: script("call.py", option, port, "store", objects.folder, count))
+
+
 def floor_store(senders: int = 1) -> StoreKind:
     def kind(setting: Setting, port: int, objects: Objects) -> Client:
         command = [setting.floor, "send", LOCAL, port, "--objects", objects.folder, "--senders", senders]
@@ -90,6 +96,11 @@ def floor_store(senders: int = 1) -> StoreKind:
 
 def storescu(_: Setting, port: int, objects: Objects) -> Client:
     command = [program("storescu"), *LARGEST_PDU, "-R", LOCAL, port]
+    return Client(lambda count: [*command, *objects.paths[:count]], measures_itself=False)
+
+
+def storescu_tls(setting: Setting, port: int, objects: Objects) -> Client:
+    command = [program("storescu"), *secured.dcmtk_options(setting), *LARGEST_PDU, "-R", LOCAL, port]
     return Client(lambda count: [*command, *objects.paths[:count]], measures_itself=False)
 
 

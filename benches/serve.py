@@ -1,7 +1,8 @@
 """A server of dimsefast in a process of its own: prints its port and serves until its standard input ends.
 
-python benches/serve.py folder FOLDER | discard | handler | find raw|datasets | retrieve FOLDER DESTINATION_PORT |
-    archive FOLDER DURABILITY
+python benches/serve.py [--tls=CERTIFICATES] KIND
+
+folder FOLDER | discard | handler | find raw|datasets | retrieve FOLDER DESTINATION_PORT | archive FOLDER DURABILITY
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import secured
 from dimsefast import AE, DISCARD, Archive, evt
 from dimsefast.dataset import encode_dataset
 from pydicom import Dataset
@@ -91,7 +93,8 @@ def main() -> None:
         ae.add_supported_context(uid)
     # Both roles: C-GET turns them around.
     ae.add_supported_context(CT, EXPLICIT, scu_role=True, scp_role=True)
-    server: Any = ae.start_server(("127.0.0.1", 0), block=False, **options(sys.argv[1], sys.argv[2:]))
+    tls, arguments = secured.chosen(sys.argv[1:])
+    server: Any = ae.start_server(("127.0.0.1", 0), block=False, tls=tls, **options(arguments[0], arguments[1:]))
     print(server.port, flush=True)
     sys.stdin.read()
     server.shutdown()

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import secured
 from objects import Setting
 from process import Server, free_port, program
 
@@ -36,6 +37,10 @@ def own_folder(setting: Setting, folder: Path) -> Server:
     return Server(script("serve.py", "folder", folder), setting.work)
 
 
+def own_folder_tls(setting: Setting, folder: Path) -> Server:
+    return Server(script("serve.py", secured.option(setting), "folder", folder), setting.work)
+
+
 def floor_folder(setting: Setting, folder: Path) -> Server:
     return Server([setting.floor, "receive", "0", "--folder", folder], setting.work)
 
@@ -47,6 +52,10 @@ def floor_discard(setting: Setting, _: Path) -> Server:
 def storescp(setting: Setting, folder: Path, *options: str) -> Server:
     port = free_port()
     return Server([program("storescp"), *LARGEST_PDU, "+B", *options, "-od", folder, port], setting.work, port)
+
+
+def storescp_tls(setting: Setting, folder: Path) -> Server:
+    return storescp(setting, folder, *map(str, secured.dcmtk_options(setting)))
 
 
 def storescp_fork(setting: Setting, folder: Path) -> Server:

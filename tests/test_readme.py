@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from certificates import Certificates
 from dimsefast import AE, build_context
 from dimsefast.sop_class import CTImageStorage
 from interop.conftest import Provider, free_port
@@ -88,3 +89,14 @@ def test_every_command_and_file_that_is_named_is_there() -> None:
             assert (ROOT / path).exists(), path
         for path in re.findall(r"`((?:rust|python|tests|examples|benches)/[\w./]+)`", text):
             assert (ROOT / path).exists(), path
+
+
+def test_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    hospital = Certificates(tmp_path)
+    hospital.issue("node")
+    hospital.ca.rename("hospital.pem")
+    secured: dict[str, object] = {}
+    exec(blocks()["TLS"].replace("2762", str(free_port())), secured)
+    secured["server"].shutdown()  # type: ignore[attr-defined]
+    assert capsys.readouterr().out.startswith("TLSv1.3 ")

@@ -10,7 +10,7 @@ import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
-from . import _config, _core, evt, presentation, query, sop_class
+from . import _bridge, _config, _core, evt, presentation, query, sop_class
 from .ae import AE
 from .association import Association
 from .client import Client, Failure, Peer, Progress, Received, Receiver, Report, RetrieveReport, StoreReport
@@ -25,6 +25,7 @@ from .errors import (
     ReceiverError,
     ServiceNotSupported,
     StatusError,
+    TLSFailed,
 )
 from .log import debug_logger
 from .matching import Condition, Matcher
@@ -42,6 +43,7 @@ from .quota import Quota
 from .sending import StoreResult
 from .sop_class import register_uid
 from .storing import DISCARD, StoreTo, safe_name
+from .tls import TLS, TLSSession
 
 if TYPE_CHECKING:
     from .archive import Archive
@@ -57,6 +59,7 @@ __all__ = [
     "IMPLEMENTATION_VERSION",
     "PYNETDICOM_IMPLEMENTATION_UID",
     "PYNETDICOM_IMPLEMENTATION_VERSION",
+    "TLS",
     "Archive",
     "Association",
     "AssociationAborted",
@@ -83,6 +86,8 @@ __all__ = [
     "StoreReport",
     "StoreResult",
     "StoreTo",
+    "TLSFailed",
+    "TLSSession",
     "__version__",
     "_config",
     "build_context",
@@ -100,6 +105,8 @@ _EXIT_LIMIT = 2.0
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_core.forget_parent)
+# The last registered is the first to run: the bridges have what the core sent when they are waited for.
+atexit.register(_bridge.finish, _EXIT_LIMIT / 2)
 atexit.register(_core.stop, _EXIT_LIMIT)
 
 

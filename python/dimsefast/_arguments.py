@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from . import _config, _core
 from ._validators import validate_ae_title
 from .events import HandlerTable
 from .presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
+from .tls import TLS
 
 #: What `evt_handlers` takes: (event, handler) or (event, handler, [arguments]) each.
 Handlers = Sequence[tuple[Any, ...]]
@@ -52,9 +55,11 @@ def checked_offers(
     for offered in (contexts, *(by_calling_aet or {}).values()):
         copies[id(offered)] = list(offered)
         for context in offered:
-            if context.scu_role is False and context.scp_role is False:
+            # A role that is not said is refused where the other one is.
+            roles = (context.scu_role, context.scp_role)
+            if False in roles and True not in roles:
                 raise ValueError(f"the context for {context.abstract_syntax} refuses both roles: nobody could use it")
-    if not any(copies.values()):
+    if not any(copies.values()) and not _config.UNRESTRICTED_STORAGE_SERVICE:
         raise ValueError("a server needs supported presentation contexts: see add_supported_context()")
     if by_calling_aet is None:
         return copies[id(contexts)], None
@@ -67,7 +72,7 @@ def checked_offers(
 
 def checked_titles(value: str | Sequence[str]) -> list[str]:
     """AE titles of a server: one or several were given. ValueError for none, or one that is none."""
-    titles = [value] if isinstance(value, str) else list(value)
+    titles = [value] if isinstance(value, (str, bytes)) else list(value)
     if not titles:
         raise ValueError("a server needs an AE title")
     return [validate_ae_title(title, "the AE title") for title in titles]
@@ -94,13 +99,20 @@ def host_name(addr: Any) -> str:
     """The address of a peer as the core takes it; TypeError for what is none."""
     if isinstance(addr, str):
         return addr
-    if isinstance(addr, tuple) and len(addr) == 3 and isinstance(addr[0], str):
+    if isinstance(addr, tuple) and len(addr) == 3 and [*map(type, addr)] == [str, int, int]:
         address, _flowinfo, scope_id = addr
         return f"{address}%{scope_id}" if scope_id else address
     raise TypeError(f"the peer's address is a str or (str, int, int), not {addr!r}")
 
 
-def local_address(value: Any) -> tuple[str, int] | None:
+def listening_address(address: tuple[Any, ...]) -> tuple[str, int]:
+    """The address to listen at as the core takes it: (host, port), or (host, port, flowinfo, scope_id)."""
+    host, port, *rest = address
+    scope_id = rest[1] if len(rest) == 2 else 0
+    return f"{host}%{scope_id}" if scope_id else host, port
+
+
+def local_address(value: Any) -> tuple[str, int, int] | None:
     """The address to bind as the core takes it; TypeError for what is none."""
     if value is None:
         return None
@@ -110,5 +122,36 @@ def local_address(value: Any) -> tuple[str, int] | None:
         and isinstance(value[0], str)
         and all(isinstance(part, int) for part in value[1:])
     ):
-        return value[0], value[1]
+        return value[0], value[1], value[3] if len(value) == 4 else 0
     raise TypeError(f"the address to bind is (str, int) or (str, int, int, int), not {value!r}")
+
+
+def security(
+    tls: TLS | None, context: ssl.SSLContext | None, server_side: bool, server_name: str | None = None
+) -> tuple[_core.Tls | None, bool]:
+    """What is beneath an association as the core takes it: TLS of its own, or a bridge to an `ssl.SSLContext`.
+
+    Raises TypeError for what is neither, ValueError for both, or a context that is not for this side.
+    """
+    if tls is not None and not isinstance(tls, TLS):
+        raise TypeError(f"tls is a dimsefast.TLS, not {type(tls).__name__}; an ssl.SSLContext goes by its own argument")
+    if context is None:
+        return (None if tls is None else tls._core), False
+    if tls is not None:
+        raise ValueError("tls and an ssl.SSLContext are two ways of the same: give one of them")
+    if not isinstance(context, ssl.SSLContext):
+        raise TypeError(f"this is an ssl.SSLContext, not {type(context).__name__}")
+    try:
+        context.wrap_bio(ssl.MemoryBIO(), ssl.MemoryBIO(), server_side, None if server_side else server_name)
+    except ssl.SSLError as error:
+        raise ValueError(f"the ssl.SSLContext cannot be used on this side: {error}") from error
+    return None, True
+
+
+def proxy_networks(value: bool | Sequence[str]) -> list[str] | None:
+    """`proxy_protocol` as the core takes it: True is for every peer, False for none."""
+    if isinstance(value, str):
+        raise TypeError('proxy_protocol is True, False or a list of networks such as ["10.0.0.0/8"]')
+    if isinstance(value, bool):
+        return ["0.0.0.0/0", "::/0"] if value else None
+    return [str(network) for network in value]

@@ -6,8 +6,12 @@ from typing import Literal
 
 #: Whether negotiation items refuse every UID that does not conform to PS3.5 9.1.
 ENFORCE_UID_CONFORMANCE: bool = False
-#: What is logged by the default handlers: "standard" or "none".
+#: Whether what passes is logged, as "dimsefast.traffic": "standard" or "none". Read when an association begins.
 LOG_HANDLER_LEVEL: Literal["standard", "none"] = "standard"
+#: Whether the identifiers of C-FIND, C-GET and C-MOVE requests, and of their responses, are logged at DEBUG: they
+#: identify patients. Read when an association begins.
+LOG_REQUEST_IDENTIFIERS: bool = False
+LOG_RESPONSE_IDENTIFIERS: bool = False
 #: There for programs written for pynetdicom: files are always sent without being decoded where their transfer syntax
 #: was accepted.
 STORE_SEND_CHUNKED_DATASET: bool = False

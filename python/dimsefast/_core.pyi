@@ -18,9 +18,12 @@ __all__ = [
     "Negotiation",
     "Prepared",
     "Query",
+    "Security",
     "Server",
     "StorePlan",
+    "Tls",
     "Wakeup",
+    "certificate_subject",
     "connect",
     "encode",
     "forget_parent",
@@ -39,7 +42,7 @@ __all__ = [
 _Value = int | str | bytes
 _Context = tuple[int, str, list[str], int, bool, bool]
 _Ending = tuple[str, int, int, int, str]
-_Described = tuple[str, Message | None]
+_Described = tuple[str, Any]
 _Associations = tuple[int, int, int, int, int, int]
 _Operation = tuple[str, int, float, int, int, int, dict[int, int]]
 _Element = tuple[int, str, str]
@@ -60,10 +63,13 @@ def connect(
     connect_timeout: float | None,
     acse_timeout: float | None,
     network_timeout: float | None,
-    bind: tuple[str, int] | None,
+    bind: tuple[str, int, int] | None,
     store_to: StorePlan | None,
+    tls: Tls | None,
+    bridged: bool,
+    keepalive: float | None,
     bound: int,
-    callback: Callable[[Connection, str, Message | None], object],
+    callback: Callable[[Connection, str, Any], object],
     wakeup: None = None,
     token: int = 0,
 ) -> Connection: ...
@@ -80,13 +86,17 @@ def connect(
     connect_timeout: float | None,
     acse_timeout: float | None,
     network_timeout: float | None,
-    bind: tuple[str, int] | None,
+    bind: tuple[str, int, int] | None,
     store_to: StorePlan | None,
+    tls: Tls | None,
+    bridged: bool,
+    keepalive: float | None,
     bound: int,
-    callback: Callable[[Connection, str, Message | None], object],
+    callback: Callable[[Connection, str, Any], object],
     wakeup: Wakeup,
     token: int,
 ) -> Connecting: ...
+def certificate_subject(certificate: bytes) -> str | None: ...
 def encode(dataset: Dataset, transfer_syntax: str, tags: Sequence[int] | None = None) -> bytes | None: ...
 def forget_parent() -> None: ...
 def import_object(
@@ -136,9 +146,12 @@ class Connection:
     def is_finished(self) -> bool: ...
     @property
     def negotiation(self) -> Negotiation | None: ...
+    @property
+    def security(self) -> Security: ...
     def watch_notices(self, bits: int) -> None: ...
     def set_timeouts(self, acse: float | None, network: float | None) -> None: ...
     def take_job(self) -> _Described | None: ...
+    def wait_told(self, timeout: float | None = None) -> None: ...
     def request_done(self) -> None: ...
     def proceed(
         self, plan: StorePlan | None = None, status: int | None = None, writer: object | None = None
@@ -339,9 +352,19 @@ class Query:
     ) -> list[bytes | None]: ...
 
 @final
+class Security:
+    @property
+    def negotiated(self) -> tuple[str, str, list[bytes], str | None] | None: ...
+    @property
+    def failure(self) -> tuple[str, str] | None: ...
+    def take_bridge(self) -> tuple[int, int] | None: ...
+    def agreed(self, version: str, cipher_suite: str, peer_certificates: Sequence[bytes]) -> None: ...
+    def failed(self, kind: str, words: str) -> None: ...
+
+@final
 class Server:
     def __new__(
-        cls, host: str, port: int, settings: object, callback: Callable[[Connection, str, Message | None], object]
+        cls, host: str, port: int, settings: object, callback: Callable[[Connection, str, Any], object]
     ) -> Server: ...
     @property
     def address(self) -> tuple[str, int]: ...
@@ -371,6 +394,21 @@ class StorePlan:
         version: str,
         journal: Journal | None = None,
     ) -> StorePlan: ...
+
+@final
+class Tls:
+    def __new__(
+        cls,
+        certificate: str | PathLike[str] | None,
+        key: str | PathLike[str] | None,
+        authorities: str | PathLike[str] | None,
+        revocation_lists: Sequence[str | PathLike[str]],
+        profile: str,
+        verify_peer: str,
+        server_name: str | None,
+        check_server_name: bool,
+    ) -> Tls: ...
+    def reload(self) -> None: ...
 
 @final
 class Wakeup:

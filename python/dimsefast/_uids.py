@@ -10,6 +10,10 @@ from pydicom.uid import UID, UID_dictionary
 #: Of the UIDs in pydicom's dictionary only, so that nothing that a peer sends can make it grow.
 _MADE: dict[str, UID] = {}
 
+#: Unified Procedure Step Push, and the other classes of the service: Watch, Pull, Event, Query.
+UPS_PUSH = "1.2.840.10008.5.1.4.34.6.1"
+OTHER_UPS = [f"1.2.840.10008.5.1.4.34.6.{number}" for number in (2, 3, 4, 5)]
+
 
 def uid(text: str) -> UID:
     """`UID(text)`."""

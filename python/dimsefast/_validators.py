@@ -46,6 +46,6 @@ def validate_uid(value: Any, name: str) -> UID:
     uid = UID(value)
     if len(uid) > 64:
         raise ValueError(f"{name} has at most 64 characters, unlike {value!r}")
-    if uid and ((_config.ENFORCE_UID_CONFORMANCE and not uid.is_valid) or not set(uid) <= set("0123456789.")):
+    if uid and _config.ENFORCE_UID_CONFORMANCE and not uid.is_valid:
         raise ValueError(f"{name} is not a valid UID: {value!r}")
     return uid

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydicom.uid import UID
 
+from . import _bridge, dump
 from ._arguments import (
     ContextsByCallingAET,
     Handlers,
@@ -20,12 +21,14 @@ from ._arguments import (
     host_name,
     keep_without,
     local_address,
+    proxy_networks,
     seconds,
+    security,
     syntaxes,
 )
 from ._validators import validate_ae_title, validate_uid
-from .association import Association, AssociationBase, core_bits, core_timeout
-from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable
+from .association import Association, AssociationBase, core_timeout
+from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable, TLSFailed
 from .log import refresh_level
 from .presentation import (
     IMPLEMENTATION_UID,
@@ -34,8 +37,9 @@ from .presentation import (
     build_context,
 )
 from .quota import QuotaOptions
-from .server import AssociationServer, ServerBase
+from .server import AssociationServer, Secured, ServerBase
 from .storing import StoreTarget, prepared
+from .tls import TLS
 from .waiting import run
 
 if TYPE_CHECKING:
@@ -66,6 +70,7 @@ class Entity(QuotaOptions):
         self._dimse_timeout: float | None = 30
         self._network_timeout: float | None = 60
         self._connection_timeout: float | None = None
+        self._keep_alive: float | None = None
         self._maximum_associations = 10
         self._maximum_per_calling: int | None = None
         self._maximum_pdu_size = DEFAULT_MAXIMUM_PDU_SIZE
@@ -102,6 +107,8 @@ class Entity(QuotaOptions):
         uid = validate_uid(value, "the Implementation Class UID")
         if not uid:
             raise ValueError("the Implementation Class UID must not be empty")
+        if not uid.is_valid:
+            raise ValueError(f"the Implementation Class UID is not a valid UID: {value!r}")
         self._class_uid = uid
         self._refresh()
 
@@ -162,6 +169,18 @@ class Entity(QuotaOptions):
     def connection_timeout(self, value: float | None) -> None:
         self._connection_timeout = seconds(value, None) or None
         self._set_on_associations("connection_timeout", self._connection_timeout)
+
+    @property
+    def keep_alive(self) -> float | None:
+        """Seconds of silence after which the system asks the peer's system whether it is still there (TCP keep-alive);
+        default None: never. For connections to come.
+        """
+        return self._keep_alive
+
+    @keep_alive.setter
+    def keep_alive(self, value: float | None) -> None:
+        self._keep_alive = seconds(value, None) or None
+        self._refresh()
 
     def _set_on_associations(self, name: str, value: Any) -> None:
         for association in self.active_associations:
@@ -335,18 +354,19 @@ class Entity(QuotaOptions):
         contexts: list[PresentationContext] | None,
         store_to: StoreTarget | None,
         contexts_by_calling_aet: ContextsByCallingAET | None,
+        tls: TLS | None,
+        proxy_protocol: bool | Sequence[str],
     ) -> Server:
         """A server that listens: see `ApplicationEntity.start_server`."""
         titles = checked_titles(self._ae_title if ae_title is None else ae_title)
         chosen = self.supported_contexts if contexts is None else contexts
-        if ssl_context is not None:
-            raise NotImplementedError("TLS is not supported by this version")
+        secured = Secured(ssl_context, *security(tls, ssl_context, server_side=True), proxy_networks(proxy_protocol))
         storing = prepared(store_to)
         refresh_level()
         with self._lock:
             # It listens before it is made: who is quick to connect may also be quick to call `shutdown`.
             server = make(
-                self, address, titles, chosen, handler_table(evt_handlers), storing, None, contexts_by_calling_aet
+                self, address, titles, chosen, handler_table(evt_handlers), storing, secured, contexts_by_calling_aet
             )
             self._servers.append(server)
         return server
@@ -368,6 +388,9 @@ class Entity(QuotaOptions):
             if isinstance(cause, TimeoutError):
                 raise AssociationTimeout(peer, f"no connection: {cause}") from cause
             raise PeerUnreachable(peer, str(cause)) from cause
+        failure = None if association._connection is None else association._connection.security.failure
+        if failure is not None:
+            raise AssociationTimeout(peer, failure[1]) if failure[0] == "timeout" else TLSFailed(peer, *failure)
         if end is not None and end[0] == "rejected":
             raise AssociationRejected(peer, *end[1:4])
         if end is not None and "timeout" in end[4].replace("-", "").lower():
@@ -388,14 +411,17 @@ class Entity(QuotaOptions):
         tls_args: tuple[ssl.SSLContext, str | None] | None = None,
         evt_handlers: Handlers | None = None,
         store_to: StoreTarget | None = None,
+        tls: TLS | None = None,
     ) -> tuple[Opened, OSError | None]:
         """See `ApplicationEntity.associate`; with it what the network said where there is no connection."""
         host = host_name(addr)
         if isinstance(port, bool) or not isinstance(port, int):
             raise TypeError(f"the port is an int, not {type(port).__name__}")
         bind = local_address(bind_address)
-        if tls_args is not None:
-            raise NotImplementedError("TLS is not supported by this version")
+        context, server_name = (None, None) if tls_args is None else tls_args
+        if context is not None and server_name is None and context.check_hostname:
+            server_name = host
+        secured, bridged = security(tls, context, server_side=False, server_name=server_name)
         called = validate_ae_title(ae_title, "the peer's AE title")
         proposed = self._requested if contexts is None else checked_contexts(contexts, MOST_REQUESTED_CONTEXTS)
         if not proposed:
@@ -423,13 +449,21 @@ class Entity(QuotaOptions):
                 network_timeout=core_timeout(self._network_timeout),
                 bind=bind,
                 store_to=None if storing is None else storing.plan(self),
-                bound=core_bits(handlers),
-                callback=association_callback(association),
+                tls=secured,
+                bridged=bridged,
+                keepalive=core_timeout(self._keep_alive),
+                bound=association._bits,
+                callback=association_callback(association, context, server_name),
             )
         except OSError as error:
             association.failure = f"{called.strip()}@{host}:{port} cannot be reached: {error}"
+            dump.log_unreachable(error)
             return association, error
         association._attach(connection)
+        if association._ended("aborted") and association._ending().startswith("ACSE"):
+            dump.log_timeout("ACSE")
+        if not association.is_established and (problem := connection.security.failure) is not None:
+            association.failure = f"{called.strip()}@{host}:{port}: {problem[1]}"
         if association.is_established and not association._has_usable_context:
             association.failure = "the peer accepted none of the proposed presentation contexts"
             association._abort()
@@ -511,13 +545,17 @@ class ApplicationEntity(Entity):
         contexts: list[PresentationContext] | None = None,
         store_to: StoreTarget | None = None,
         contexts_by_calling_aet: ContextsByCallingAET | None = None,
+        tls: TLS | None = None,
+        proxy_protocol: bool | Sequence[str] = False,
     ) -> AssociationServer | None:
         """Listens for associations and serves them.
 
         Args:
-            address: (host, port), or (host, port, flowinfo, scope_id) for IPv6; port 0 takes a free one.
-            block: serve until `shutdown` is called from another thread (or Ctrl-C); otherwise return the server.
-            ssl_context: not supported yet.
+            address: (host, port), or (host, port, flowinfo, scope_id) for IPv6; port 0 takes a free one. "" is every
+                IPv4 address of the machine, "::" every address, IPv4 and IPv6.
+            block: serve until `shutdown` is called from another thread, or Ctrl-C; otherwise return the server.
+            ssl_context: TLS by Python's ssl module, for programs that have a context. It costs a Python thread for each
+                connection, and every byte passes it under the GIL: `tls` is several times faster.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
             ae_title: default the AE's own; with several, peers may call it by any of them.
             contexts: default the AE's supported contexts.
@@ -527,9 +565,13 @@ class ApplicationEntity(Entity):
             contexts_by_calling_aet: what certain peers are offered in place of `contexts`, by calling AE title; without
                 any context they are rejected, as are all others where `contexts` is empty. With it a context that
                 refuses the SCU role also refuses who does not negotiate roles.
+            tls: TLS by the core.
+            proxy_protocol: networks or addresses of load balancers, such as ["10.0.0.0/8"], True for every peer. What
+                connects from there must begin with a header of the PROXY protocol (version 1 or 2), within the ACSE
+                time-out and in front of TLS; the association's peer is then the one that it names. Others send none.
 
-        Raises ValueError without supported contexts, or for a context that refuses both roles; NotADirectoryError for
-        a `store_to` that is no folder; OSError where the address cannot be bound.
+        Raises ValueError without supported contexts, for a context that refuses both roles, or for TLS that no server
+        can use; NotADirectoryError for a `store_to` that is no folder; OSError where the address cannot be bound.
         """
         server = self._listen(
             AssociationServer,
@@ -540,6 +582,8 @@ class ApplicationEntity(Entity):
             contexts,
             store_to,
             contexts_by_calling_aet,
+            tls,
+            proxy_protocol,
         )
         if not block:
             return server
@@ -560,6 +604,7 @@ class ApplicationEntity(Entity):
         tls_args: tuple[ssl.SSLContext, str | None] | None = None,
         evt_handlers: Handlers | None = None,
         store_to: StoreTarget | None = None,
+        tls: TLS | None = None,
     ) -> Association:
         """Opens an association; always returns one: established, rejected or aborted (an unreachable peer is
         "aborted").
@@ -571,22 +616,24 @@ class ApplicationEntity(Entity):
             ae_title: AE title of the peer.
             max_pdu: maximum length of a P-DATA PDU that is received, in bytes; default the AE's.
             ext_neg: further negotiation items.
-            bind_address: local address to bind.
-            tls_args: not supported yet.
+            bind_address: local address to bind; the peer's addresses of the other IP version are left out then.
+            tls_args: (ssl.SSLContext, server name or None), TLS by Python's ssl module; see `start_server` for what it
+                costs.
             evt_handlers: (event, handler) or (event, handler, [arguments]) each.
             store_to: where the objects of C-GET go, as `start_server` takes it.
+            tls: TLS by the core. Where the handshake fails, the association is aborted and its `failure` says why.
 
         Raises TypeError and ValueError for bad arguments, RuntimeError without presentation contexts.
         """
         return self._associate_here(
-            addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers, store_to
+            addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, evt_handlers, store_to, tls
         )
 
     def connect(self, addr: str | tuple[str, int, int], port: int, **options: Any) -> Association:
         """As `associate`, but raises where no association comes about.
 
-        Raises AssociationRejected (with result, source and reason), AssociationAborted, AssociationTimeout, or
-        PeerUnreachable.
+        Raises AssociationRejected (with result, source and reason), AssociationAborted, AssociationTimeout, TLSFailed,
+        or PeerUnreachable.
         """
         return run(self._connect(Association, addr, port, **options))
 
@@ -609,16 +656,21 @@ class ApplicationEntity(Entity):
 AE = ApplicationEntity
 
 
-def association_callback(association: AssociationBase) -> Callable[[Any, str, Any], None]:
+def association_callback(
+    association: AssociationBase, context: ssl.SSLContext | None, server_name: str | None
+) -> Callable[[Any, str, Any], None]:
     """What the core calls between a requestor's calls. It must not keep the association alive."""
     reference = weakref.ref(association)
 
-    def perform(connection: _core.Connection, kind: str, message: Any) -> None:
+    def perform(connection: _core.Connection, kind: str, argument: Any) -> None:
+        if kind == "secure" and context is not None:
+            _bridge.start(connection, context, False, server_name)
+            return
         found = reference()
         if found is not None:
             if found._connection is None:
-                # A request of the peer that was quicker than this side's own return from connecting.
+                # What is seen, or a request of the peer, may come before this side's own return from connecting.
                 found._attach(connection)
-            found._perform(kind, message)
+            found._perform(kind, argument)
 
     return perform

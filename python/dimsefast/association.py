@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -10,16 +12,19 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from . import _config, _core, evt, requests, services
-from ._uids import uid
+from . import _config, _core, requests, services
+from ._uids import OTHER_UPS, UPS_PUSH, uid
 from .events import EventType, HandlerTable
 from .normalized import NormalizedRequests
+from .notices import ANY_NOTICE, NOTICE_BY_NAME, OBSERVE, core_bits
 from .objects import Fitting
+from .observing import Observer
 from .operation import Iteration
 from .presentation import PresentationContext
 from .request import ContextTuple
 from .sending import StoreResult
 from .service_user import ServiceUser, negotiated_context_from
+from .tls import TLSSession
 from .waiting import BLOCKING, Waiting, run
 
 if TYPE_CHECKING:
@@ -27,37 +32,7 @@ if TYPE_CHECKING:
     from .server import ServerBase
     from .storing import StoreTo
 
-#: The core's numbering of notices.
-_NOTICES: tuple[EventType, ...] = (
-    evt.EVT_CONN_OPEN,
-    evt.EVT_REQUESTED,
-    evt.EVT_ACCEPTED,
-    evt.EVT_REJECTED,
-    evt.EVT_ESTABLISHED,
-    evt.EVT_RELEASED,
-    evt.EVT_ABORTED,
-    evt.EVT_CONN_CLOSE,
-)
-_NOTICE_BY_NAME = {event.name: event for event in _NOTICES}
-_BOUND_ECHO, _BOUND_STORE, _BOUND_NEGOTIATION = 1 << 16, 1 << 17, 1 << 18
-_NEGOTIATION = (evt.EVT_ASYNC_OPS, evt.EVT_SOP_COMMON, evt.EVT_SOP_EXTENDED, evt.EVT_USER_ID)
-
-
-def core_bits(handlers: HandlerTable) -> int:
-    """What the core must hand to Python; everything else it settles where it was read."""
-    if handlers.is_empty:
-        return 0
-    bits = sum(1 << at for at, event in enumerate(_NOTICES) if handlers.has(event))
-    if bits:
-        # The last notice of all: whoever is told of anything is kept until then.
-        bits |= 1 << _NOTICES.index(evt.EVT_CONN_CLOSE)
-    if handlers.has(evt.EVT_C_ECHO):
-        bits |= _BOUND_ECHO
-    if handlers.has(evt.EVT_C_STORE):
-        bits |= _BOUND_STORE
-    if any(handlers.has(event) for event in _NEGOTIATION):
-        bits |= _BOUND_NEGOTIATION
-    return bits
+LOGGER = logging.getLogger("dimsefast.association")
 
 
 def core_timeout(value: float | None) -> float | None:
@@ -101,6 +76,9 @@ class AssociationBase:
         self._storing: StoreTo | None = None
         self._told: set[str] = set()
         self._tell_lock = threading.Lock()
+        self._observer = Observer()
+        self._bits = core_bits(handlers)
+        self._telling_threads: set[int] = set()
 
     # The core's connection
     # ----------------------------------------------------------------------------------------------
@@ -205,6 +183,25 @@ class AssociationBase:
         return self._connection is not None and not self._connection.is_finished
 
     @property
+    def local(self) -> dict[str, Any]:
+        """Address, port, AE title and mode of this side."""
+        return (self.requestor if self.is_requestor else self.acceptor).info
+
+    @property
+    def remote(self) -> dict[str, Any]:
+        """The same of the other side."""
+        return (self.acceptor if self.is_requestor else self.requestor).info
+
+    @property
+    def tls(self) -> TLSSession | None:
+        """What the TLS handshake agreed on; None for plain TCP."""
+        found = None if self._connection is None else self._connection.security.negotiated
+        if found is None:
+            return None
+        version, cipher_suite, certificates, server_name = found
+        return TLSSession(version, cipher_suite, tuple(certificates), server_name)
+
+    @property
     def accepted_contexts(self) -> list[PresentationContext]:
         """The accepted presentation contexts, each with its one transfer syntax."""
         return [context for context in self._contexts if context.result == 0]
@@ -241,7 +238,7 @@ class AssociationBase:
     @property
     def _takes_any_storage(self) -> bool:
         """Whether a context for a class that nobody registered is one for storage."""
-        return self.is_acceptor and _config.UNRESTRICTED_STORAGE_SERVICE
+        return _config.UNRESTRICTED_STORAGE_SERVICE
 
     @property
     def _core_dimse_timeout(self) -> float | None:
@@ -274,8 +271,9 @@ class AssociationBase:
         self._handlers_changed()
 
     def _handlers_changed(self) -> None:
+        self._bits = core_bits(self._handlers)
         if self._connection is not None:
-            self._connection.watch_notices(core_bits(self._handlers))
+            self._connection.watch_notices(self._bits)
 
     def get_events(self) -> list[EventType]:
         """The events that have a handler."""
@@ -285,20 +283,27 @@ class AssociationBase:
         """[(handler, args)] of a notification event, (handler, args) of an intervention event."""
         return self._handlers.get_handlers(event)
 
-    def _perform(self, kind: str, message: _core.Message | None) -> None:
+    def _perform(self, kind: str, argument: Any) -> None:
         """Does a job of the core, on whatever thread it chose."""
         self._read_negotiation()
-        if message is not None:
-            thread = threading.get_ident()
+        thread = threading.get_ident()
+        if kind == "request":
             self._handler_threads.add(thread)
             try:
-                services.perform(self, message)
+                services.perform(self, argument)
             finally:
                 self._handler_threads.discard(thread)
         elif kind == "negotiate":
             services.negotiate(self)
         else:
-            self._tell(kind)
+            self._telling_threads.add(thread)
+            try:
+                if argument is None:
+                    self._tell(kind)
+                else:
+                    self._observer.take(self, kind, argument)
+            finally:
+                self._telling_threads.discard(thread)
 
     def _tell(self, kind: str) -> None:
         """Tells the handlers of a notification event, once an association."""
@@ -308,20 +313,37 @@ class AssociationBase:
             self._told.add(kind)
         if kind == "EVT_CONN_CLOSE":
             self.ae._closing.discard(self)
-        event = _NOTICE_BY_NAME[kind]
+        event = NOTICE_BY_NAME[kind]
         peer = self.acceptor if self.is_requestor else self.requestor
         self._handlers.notify(self, event, {"address": (peer.address, peer.port)})
 
     def _run_jobs(self) -> None:
-        """Does what the core has left for this thread: notices of a requestor."""
-        connection = self._connection if self.is_requestor else None
-        while connection is not None and (job := connection.take_job()) is not None:
-            kind, message = job
+        """Does what the core has left for this thread: notices of a requestor. Where somebody looks on, others do that.
+        Waits until they have, too.
+        """
+        connection = self._connection
+        if connection is None:
+            return
+        if self._bits & OBSERVE:
+            self._wait_told(connection)
+        if not self.is_requestor:
+            return
+        while (job := connection.take_job()) is not None:
+            kind, argument = job
             try:
-                self._perform(kind, message)
+                self._perform(kind, argument)
             finally:
-                if message is not None:
+                if kind == "request":
                     connection.request_done()
+        if self._bits & ANY_NOTICE:
+            # The watch may have been quicker.
+            self._wait_told(connection)
+
+    def _wait_told(self, connection: _core.Connection) -> None:
+        """Waits until handlers have been told of everything so far; not within one of them."""
+        if threading.get_ident() not in self._telling_threads:
+            with contextlib.suppress(TimeoutError):
+                connection.wait_told(core_timeout(self._acse_timeout))
 
     # Ending
     # -------------------------------------------------------------------------------------------------------------
@@ -344,7 +366,7 @@ class AssociationBase:
 
     def _after_end(self) -> None:
         """Tells the handlers what there is to tell by now; the rest comes when the connection is closed."""
-        if self.is_requestor and core_bits(self._handlers):
+        if self.is_requestor and self._bits:
             self.ae._closing.add(self)
             if "EVT_CONN_CLOSE" in self._told:
                 self.ae._closing.discard(self)
@@ -371,6 +393,13 @@ class AssociationBase:
         if found is None:
             self._read_negotiation()
             rows = [] if self._negotiation is None else self._negotiation.usable(key[0])
+            if not rows and key[0] == UPS_PUSH and self._negotiation is not None:
+                # PS3.4 CC.3.1: an instance is of the Push class, whichever of the classes was negotiated.
+                LOGGER.debug(
+                    "No exact matching context found for '%s', checking accepted contexts for other UPS SOP classes",
+                    UID(key[0]).name,
+                )
+                rows = [row for other in OTHER_UPS for row in self._negotiation.usable(other)]
             found = [
                 Fitting(context_id, transfer_syntax)
                 for context_id, transfer_syntax, as_scu, as_scp in rows
@@ -499,16 +528,16 @@ class Association(NormalizedRequests, AssociationBase):
     def send_c_find(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = 2
     ) -> Iterator[tuple[Dataset, Dataset | None]]:
-        """Sends a query; yields (status, identifier) for each response as it comes, last the final status with None.
+        """Sends a query, at once; yields (status, identifier) for each response as it comes, last the final status with
+        None.
 
         The identifier of a response that is no dataset is None, and logged.
 
         Leaving the loop early cancels the query. After an abort or time-out the last item is (empty Dataset, None).
 
-        Raises, at the first step: RuntimeError (not established), ValueError (no fitting context, identifier not
-        encodable).
+        Raises RuntimeError (not established), ValueError (no fitting context, identifier not encodable).
         """
-        return Iteration(requests.c_find(self, dataset, query_model, msg_id, priority))
+        return Iteration.begun(requests.c_find(self, dataset, query_model, msg_id, priority))
 
     def find(
         self,
@@ -521,7 +550,7 @@ class Association(NormalizedRequests, AssociationBase):
         """As `send_c_find`; with `raw`, identifiers are encoded bytes on the way in and out, and statuses plain
         integers.
         """
-        return Iteration(requests.c_find(self, dataset, query_model, msg_id, priority, raw=raw))
+        return Iteration.begun(requests.c_find(self, dataset, query_model, msg_id, priority, raw=raw))
 
     def send_c_move(
         self,
@@ -536,7 +565,7 @@ class Association(NormalizedRequests, AssociationBase):
         Statuses carry the numbers of remaining, completed, failed and warning sub-operations. Otherwise as
         `send_c_find`.
         """
-        return Iteration(requests.c_move(self, dataset, move_aet, query_model, msg_id, priority))
+        return Iteration.begun(requests.c_move(self, dataset, move_aet, query_model, msg_id, priority))
 
     def send_c_get(
         self, dataset: Dataset, query_model: str, msg_id: int | None = None, priority: int = 2
@@ -546,7 +575,7 @@ class Association(NormalizedRequests, AssociationBase):
         The objects go to the handler of EVT_C_STORE, or into the folder given as `store_to`; their contexts need the
         SCP role, see `build_role`. Otherwise as `send_c_find`.
         """
-        return Iteration(requests.c_get(self, dataset, query_model, msg_id, priority))
+        return Iteration.begun(requests.c_get(self, dataset, query_model, msg_id, priority))
 
     def send_c_cancel(self, msg_id: int, context_id: int | None = None, query_model: str | None = None) -> None:
         """Asks the peer to end the C-FIND, C-MOVE or C-GET with this Message ID.

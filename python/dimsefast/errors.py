@@ -72,6 +72,21 @@ class PeerUnreachable(AssociationError, ConnectionError):
         super().__init__(peer, f"cannot be reached: {message}; check its host name, port and firewall")
 
 
+class TLSFailed(AssociationError, ConnectionError):
+    """There is no TLS with the peer, or there is where none was expected.
+
+    Attributes:
+        kind: of the peer's certificate "untrusted", "expired", "not yet valid", "wrong name", "revoked", "bad
+            certificate" or "no certificate"; "refused" where the peer did not like ours; "version" where one side's
+            versions are too old, "nothing in common" for suites; "not TLS" where one side speaks plain DICOM; "closed",
+            "timeout" or "protocol".
+    """
+
+    def __init__(self, peer: str, kind: str, message: str) -> None:
+        super().__init__(peer, message)
+        self.kind = kind
+
+
 class ServiceNotSupported(AssociationError):
     """The peer took the association, but not the presentation contexts that the work needs."""
 

@@ -83,6 +83,15 @@ EVT_N_GET = InterventionEvent("EVT_N_GET", "N-GET request received")
 EVT_N_SET = InterventionEvent("EVT_N_SET", "N-SET request received")
 
 
+_INTERVENTIONS = [value for value in globals().values() if isinstance(value, InterventionEvent)]
+
+
+def report_exception(event: EventType, handler: Callable[..., Any]) -> None:
+    """Logs what a handler raised, with the traceback that its author needs."""
+    name = getattr(handler, "__name__", repr(handler))
+    LOGGER.exception("Exception raised in user's 'evt.%s' event handler '%s'", event.name, name)
+
+
 class Event:
     """What a handler gets: the event, the association it happened on, and what belongs to it.
 
@@ -102,6 +111,8 @@ class Event:
         self.timestamp = datetime.now()
         self._decoded: dict[str, Dataset] = {}
         if attributes:
+            if "assoc" in attributes or "event" in attributes:
+                raise AttributeError("an event has an association and a kind already")
             self.__dict__.update(attributes)
 
     def _need(self, *events: EventType) -> Any:
@@ -194,8 +205,8 @@ class Event:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether a C-CANCEL has come, or the association is over (C-FIND, C-GET, C-MOVE)."""
-        return bool(self._need(EVT_C_FIND, EVT_C_GET, EVT_C_MOVE).is_cancelled)
+        """Whether a C-CANCEL has come, or the association is over (C-FIND, C-GET, C-MOVE); False for other events."""
+        return self.event in (EVT_C_FIND, EVT_C_GET, EVT_C_MOVE) and bool(self.__dict__["request"].is_cancelled)
 
     @property
     def move_destination(self) -> str:
@@ -306,7 +317,7 @@ class HandlerTable:
     def get_events(self) -> list[EventType]:
         """The events that have a handler, by name; intervention events always have one."""
         with self._lock:
-            return sorted({*self._notification, *self._intervention}, key=lambda event: event.name)
+            return sorted({*self._notification, *_INTERVENTIONS}, key=lambda event: event.name)
 
     def get_handlers(self, event: EventType) -> Any:
         """[(handler, args)] of a notification event, (handler, args) of an intervention event."""
@@ -323,4 +334,4 @@ class HandlerTable:
             try:
                 handler(Event(assoc, event, attributes), *(args or []))
             except Exception:
-                LOGGER.exception("a handler of %s raised", event.name)
+                report_exception(event, handler)

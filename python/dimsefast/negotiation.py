@@ -243,6 +243,8 @@ class UserIdentityNegotiation(NegotiationItem):
         return [
             ("User identity type", f"{self.user_identity_type}"),
             ("Positive response requested", self.positive_response_requested),
+            ("Primary field", f"{len(self.primary_field or b'')} bytes"),
+            ("Secondary field", f"{len(self.secondary_field or b'')} bytes"),
             ("Server response", self.server_response),
         ]
 

@@ -217,6 +217,12 @@ class Iteration(Iterator[T]):
     def __init__(self, stream: Stream[T]) -> None:
         self._stream = stream
 
+    @classmethod
+    def begun(cls, stream: Stream[T]) -> Iteration[T]:
+        """One whose request leaves now: whoever waits before asking for a response, or cancels, may count on that."""
+        run(stream.begin())
+        return cls(stream)
+
     def __iter__(self) -> Iteration[T]:
         return self
 

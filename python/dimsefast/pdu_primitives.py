@@ -1,5 +1,6 @@
-"""The negotiation items under the module name that pynetdicom's users know."""
+"""The negotiation items and the ACSE primitives under the module name that pynetdicom's users know."""
 
+from .acse_primitives import A_ABORT, A_ASSOCIATE, A_P_ABORT, A_RELEASE
 from .negotiation import (
     AsynchronousOperationsWindowNegotiation,
     ImplementationClassUIDNotification,
@@ -12,6 +13,10 @@ from .negotiation import (
 )
 
 __all__ = [
+    "A_ABORT",
+    "A_ASSOCIATE",
+    "A_P_ABORT",
+    "A_RELEASE",
     "AsynchronousOperationsWindowNegotiation",
     "ImplementationClassUIDNotification",
     "ImplementationVersionNameNotification",

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pydicom.uid import UID
 
+from . import _config
 from . import _sop_class_data as data
 from ._uids import uid as _made
 from .negotiation import SCP_SCU_RoleSelectionNegotiation
+
+LOGGER = logging.getLogger("dimsefast.presentation")
 
 #: Implementation Class UID of this library.
 IMPLEMENTATION_UID = UID("2.25.276453879081352460132417098243210597113")
@@ -29,10 +33,51 @@ DEFAULT_TRANSFER_SYNTAXES = [
 ALL_TRANSFER_SYNTAXES = [
     *DEFAULT_TRANSFER_SYNTAXES,
     *(
-        UID(f"1.2.840.10008.1.2.4.{number}")
-        for number in (50, 51, 57, 70, 80, 81, 90, 91, 92, 93, 94, 95, 100, 101, 102, 103, 104, 105, 106, 107, 108)
+        UID(f"1.2.840.10008.1.2.{number}")
+        for number in [
+            "4.50",
+            "4.51",
+            "4.57",
+            "4.70",
+            "4.80",
+            "4.81",
+            "4.90",
+            "4.91",
+            "4.92",
+            "4.93",
+            "4.94",
+            "4.95",
+            "4.100",
+            "4.100.1",
+            "4.101",
+            "4.101.1",
+            "4.102",
+            "4.102.1",
+            "4.103",
+            "4.103.1",
+            "4.104",
+            "4.104.1",
+            "4.105",
+            "4.105.1",
+            "4.106",
+            "4.106.1",
+            "4.107",
+            "4.108",
+            "4.110",
+            "4.111",
+            "4.112",
+            "4.201",
+            "4.202",
+            "4.203",
+            "4.204",
+            "4.205",
+            "5",
+            "7.1",
+            "7.2",
+            "7.3",
+            "8.1",
+        ]
     ),
-    UID("1.2.840.10008.1.2.5"),
 ]
 
 _STATUS = {
@@ -101,12 +146,15 @@ class PresentationContext:
             self.add_transfer_syntax(value)
 
     def add_transfer_syntax(self, syntax: Any) -> None:
-        """Adds one; what is no UID, or there already, is ignored."""
+        """Adds one; what is no UID, or there already, is ignored.
+
+        Raises ValueError, with `_config.ENFORCE_UID_CONFORMANCE`, for a UID that PS3.5 9.1 does not allow.
+        """
         try:
             uid = _uid(syntax, "a transfer syntax")
         except (TypeError, UnicodeDecodeError):
             return
-        if uid and uid not in self._transfer_syntax and uid.is_valid:
+        if uid and uid not in self._transfer_syntax and set(uid) <= set("0123456789."):
             self._transfer_syntax.append(uid)
 
     @property
@@ -178,10 +226,15 @@ class PresentationContext:
             lines.append(f"ID: {self.context_id}")
         if self.abstract_syntax is not None:
             lines.append(f"Abstract Syntax: {self.abstract_syntax.name}")
-        lines.append(f"Transfer Syntax{'(es)' if len(self.transfer_syntax) > 1 else ''}:")
+        lines.append(f"Transfer Syntax{'(es)' if len(self.transfer_syntax) != 1 else ''}:")
         lines.extend(f"    ={syntax.name}" for syntax in self.transfer_syntax)
+        if not self.transfer_syntax:
+            lines.append("    (none)")
         if self.result is not None:
             lines.append(f"Result: {self.status}")
+        if self.as_scu is not None or self.as_scp is not None:
+            roles = [name for name, on in (("SCU", self.as_scu), ("SCP", self.as_scp)) if on]
+            lines.append(f"Role: {' and '.join(roles) or '(none)'}{' only' if len(roles) == 1 else ''}")
         return "\n".join(lines)
 
 
@@ -190,7 +243,12 @@ def _uid(value: Any, name: str) -> UID:
         value = value.decode("ascii")
     if not isinstance(value, str):
         raise TypeError(f"{name} is a str, bytes or UID, not {type(value).__name__}")
-    return _made(value)
+    uid = _made(value)
+    if uid and not uid.is_valid:
+        if _config.ENFORCE_UID_CONFORMANCE:
+            raise ValueError(f"{name} is not a valid UID: {value!r}")
+        LOGGER.warning("%s is not a valid UID: %r", name, value)
+    return uid
 
 
 def _role(value: Any) -> bool | None:

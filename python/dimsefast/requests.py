@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydicom.dataset import Dataset
 
-from . import _core
+from . import _core, dump
 from ._validators import validate_ae_title
 from .dataset import decode_dataset, encode_dataset
+from .notices import OBSERVE
 from .objects import fitting_context, prepare_store, store_object
 from .operation import Stream
 from .request import command_elements
 from .sending import StoreResult, Ticket, Transfer
-from .status import StatusDataset
+from .status import StatusDataset, code_to_category
 from .waiting import Elements
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ VERIFICATION = "1.2.840.10008.1.1"
 
 #: Statuses of responses that others follow; a request of the peer has none.
 _NOT_FINAL = (0xFF00, 0xFF01, None)
+#: PS3.4 HH: more may follow it in Repository Query.
+REPOSITORY_QUERY, LIMIT_REACHED = "1.2.840.10008.5.1.4.1.1.201.6", 0xB001
 
 #: The elements of a response that become part of its status.
 _STATUS_KEYWORDS = (
@@ -46,6 +49,9 @@ _STATUS_KEYWORDS = (
     "NumberOfFailedSuboperations",
     "NumberOfWarningSuboperations",
 )
+
+#: The elements that count sub-operations that are over: completed, failed, warning.
+_DONE = (0x1021, 0x1022, 0x1023)
 
 
 def _refuse_own_handler(association: AssociationBase) -> None:
@@ -59,6 +65,9 @@ async def _begin(association: AssociationBase, msg_id: int | None) -> tuple[_cor
     """The connection and a Message ID for one request, which `_end` gives back."""
     _refuse_own_handler(association)
     association._live()
+    if not association._bits & OBSERVE and dump.is_wanted():
+        # Somebody has begun to read the log since.
+        association._handlers_changed()
     await association._operation.acquire()
     try:
         connection = association._live()
@@ -71,8 +80,15 @@ async def _begin(association: AssociationBase, msg_id: int | None) -> tuple[_cor
 async def _end(association: AssociationBase, connection: _core.Connection, msg_id: int) -> None:
     connection.forget(msg_id)
     association._operation.release()
-    if connection.end is not None:
+    if connection.end is not None or association._bits & OBSERVE:
         await association._waiting.tell(association)
+
+
+def _give_up(connection: _core.Connection, error: Exception) -> None:
+    """No answer came: ends the association, and says why."""
+    if isinstance(error, TimeoutError):
+        dump.log_timeout("DIMSE")
+    connection.abort()
 
 
 async def _exchange(
@@ -86,8 +102,8 @@ async def _exchange(
     connection, number = await _begin(association, msg_id)
     try:
         return await exchange(connection, number)
-    except (TimeoutError, ConnectionAbortedError):
-        connection.abort()
+    except (TimeoutError, ConnectionAbortedError) as error:
+        _give_up(connection, error)
         return None
     except Exception:
         raise
@@ -360,8 +376,8 @@ class Responses(Stream[tuple[Any, Any]]):
         numbers = (self._context_id, self._field, self._number)
         try:
             await self._waiting.request(connection, *numbers, elements, self._encoded, timeout)
-        except (TimeoutError, ConnectionAbortedError):
-            return self._give_up(connection)
+        except (TimeoutError, ConnectionAbortedError) as error:
+            return self._give_up(connection, error)
         self._sent, self._encoded = True, None
         return False
 
@@ -371,9 +387,9 @@ class Responses(Stream[tuple[Any, Any]]):
         try:
             is_get = self._field == C_GET_RQ
             messages = await self._waiting.responses(connection, self._number, timeout, requests=is_get)
-        except (TimeoutError, ConnectionAbortedError):
-            return self._give_up(connection)
-        last = messages[-1].status not in _NOT_FINAL
+        except (TimeoutError, ConnectionAbortedError) as error:
+            return self._give_up(connection, error)
+        last = self._is_final(messages[-1])
         for message in messages:
             if message.status is None:
                 _perform_here(self._association, connection, message)
@@ -381,9 +397,13 @@ class Responses(Stream[tuple[Any, Any]]):
                 self._ready.append(message)
         return last
 
-    def _give_up(self, connection: _core.Connection) -> bool:
+    def _is_final(self, message: _core.Message) -> bool:
+        status = message.status
+        return status not in _NOT_FINAL and not (status == LIMIT_REACHED and str(self._model) == REPOSITORY_QUERY)
+
+    def _give_up(self, connection: _core.Connection, error: Exception) -> bool:
         """No answer came: the last result says so."""
-        connection.abort()
+        _give_up(connection, error)
         self._ready.append(None)
         return True
 
@@ -419,7 +439,7 @@ class Responses(Stream[tuple[Any, Any]]):
                 for message in await waiting.responses(connection, self._number, timeout, requests=is_get):
                     if message.status is None:
                         _perform_here(self._association, connection, message)
-                    final = message.status not in _NOT_FINAL
+                    final = self._is_final(message)
         except (TimeoutError, ConnectionAbortedError):
             connection.abort()
         except BaseException:
@@ -438,7 +458,8 @@ def _identifier(
     if final and field == C_FIND_RQ:
         # Some peers flag a dataset there: the standard has none.
         return None
-    if field != C_FIND_RQ and (not final or message.status == 0x0000):
+    category = "Pending" if message.status is None else code_to_category(message.status)
+    if field != C_FIND_RQ and category not in ("Warning", "Cancel", "Failure"):
         return None
     data = message.dataset()
     if data:
@@ -448,12 +469,13 @@ def _identifier(
             # The responses behind it are worth having.
             LOGGER.error("%s: the identifier of a response was dropped: %s", association._name, error)
             return None
-    if field != C_FIND_RQ and message.status != 0x0000:
+    if field == C_FIND_RQ:
+        return Dataset() if data is not None else None
+    empty = Dataset()
+    if category != "Failure" or any(any(message.element(number) or b"") for number in _DONE):
         # Where nothing failed there is no list on the wire; users expect one.
-        empty = Dataset()
         empty.FailedSOPInstanceUIDList = ""
-        return empty
-    return Dataset() if data is not None else None
+    return empty
 
 
 def _perform_here(association: AssociationBase, connection: _core.Connection, message: _core.Message) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydicom.dataset import Dataset
 
-from . import _core
+from . import _core, dump
 from .objects import StoreObject, fitting_context, prepare_store, store_object
 from .waiting import BLOCKING, run
 
@@ -55,6 +55,8 @@ class Ticket:
     pipeline: Transfer | None = None
     #: How often it was sent before.
     attempts: int = 0
+    #: What a handler added to the response after it: command elements.
+    extra: list[tuple[int, bytes | int]] = field(default_factory=list)
 
     def finish(self, status: int | None, error: Exception | None) -> StoreResult:
         """Its result."""
@@ -190,6 +192,7 @@ class Transfer:
         ending = association._ending() or str(error)
         self._connection.abort()
         if isinstance(error, TimeoutError):
+            dump.log_timeout("DIMSE")
             self._lost = TimeoutError(f"{association._name} timed out: no answer in {association.dimse_timeout:g} s")
         else:
             self._lost = ConnectionAbortedError(f"{association._name} ended: {ending}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from . import _config, _core, statistics
-from ._arguments import ContextsByCallingAET, checked_offers
-from .association import Association, AssociationBase, core_bits, core_timeout
+from . import _bridge, _config, _core, statistics
+from ._arguments import ContextsByCallingAET, checked_offers, listening_address
+from .association import Association, AssociationBase, core_timeout
 from .events import EventType, HandlerTable
+from .notices import core_bits
 from .presentation import PresentationContext
 from .quota import core_quota
 
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
     from .ae import Entity
     from .storing import StoreTo
+
+LOGGER = logging.getLogger("dimsefast.server")
 
 #: How long `shutdown` waits for handlers that are still running, in seconds.
 SHUTDOWN_LIMIT = 5.0
@@ -49,7 +53,20 @@ class Settings(NamedTuple):
     implementation_class_uid: str
     implementation_version_name: str | None
     store_to: _core.StorePlan | None
+    tls: _core.Tls | None
+    bridged: bool
+    proxies: list[str] | None
+    keepalive: float | None
     bound: int
+
+
+class Secured(NamedTuple):
+    """What is between a server's sockets and its associations."""
+
+    ssl_context: ssl.SSLContext | None
+    tls: _core.Tls | None
+    bridged: bool
+    proxies: list[str] | None
 
 
 class AddressInformation(NamedTuple):
@@ -91,20 +108,24 @@ class ServerBase:
         contexts: Sequence[PresentationContext],
         handlers: HandlerTable,
         storing: StoreTo | None,
-        ssl_context: ssl.SSLContext | None = None,
+        secured: Secured,
         contexts_by_calling_aet: ContextsByCallingAET | None = None,
     ) -> None:
         self.ae = ae
         self.ae_titles = list(ae_titles)
         self.contexts, self.contexts_by_calling_aet = checked_offers(contexts, contexts_by_calling_aet)
-        self.ssl_context = ssl_context
+        self._secured = secured
         self._handlers = handlers
         self._storing = storing
         self._associations: dict[int, AssociationBase] = {}
         self._lock = threading.Lock()
-        host, port, *rest = address
-        self._core = _core.Server(host, port, self._settings(), self._perform)
-        self.address_info = AddressInformation(*self._core.address, *rest)
+        self._core = _core.Server(*listening_address(address), self._settings(), self._perform)
+        self.address_info = AddressInformation(*self._core.address, *address[2:])
+
+    @property
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """The context that it was started with."""
+        return self._secured.ssl_context
 
     @property
     def address(self) -> tuple[str, int]:
@@ -186,6 +207,10 @@ class ServerBase:
             implementation_class_uid=str(ae.implementation_class_uid),
             implementation_version_name=version,
             store_to=store_to,
+            tls=self._secured.tls,
+            bridged=self._secured.bridged,
+            proxies=self._secured.proxies,
+            keepalive=core_timeout(ae.keep_alive),
             bound=core_bits(self._handlers),
         )
 
@@ -193,9 +218,13 @@ class ServerBase:
         """Later associations get what the AE says now."""
         self._core.configure(self._settings())
 
-    def _perform(self, connection: _core.Connection, kind: str, message: _core.Message | None) -> None:
+    def _perform(self, connection: _core.Connection, kind: str, argument: Any) -> None:
         """Called by the core, on a thread of its own, for whatever needs Python."""
-        self._association(connection)._perform(kind, message)
+        if kind == "secure":
+            if self.ssl_context is not None:
+                _bridge.start(connection, self.ssl_context, True, None)
+            return
+        self._association(connection)._perform(kind, argument)
 
     def _association(self, connection: _core.Connection) -> AssociationBase:
         with self._lock:
@@ -264,9 +293,11 @@ class AssociationServer(ServerBase):
         super().__init__(*arguments)
 
     def serve_until_shutdown(self) -> None:
-        """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""
+        """Returns after `shutdown` was called from another thread, or Ctrl-C, which shuts down."""
         try:
             self._stopped.wait()
+        except KeyboardInterrupt:
+            LOGGER.info("interrupted: shutting down the server at %s:%s", *self.address)
         finally:
             self.shutdown()
 

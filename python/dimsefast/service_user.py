@@ -110,8 +110,9 @@ class ServiceUser:
     def primitive(self) -> AssociatePrimitive:
         """The request, as much of it as programs look at."""
         association = self._association
+        found = self._negotiation
         return AssociatePrimitive(
-            association.acceptor.ae_title,
+            association.acceptor.ae_title if found is None else found.called.strip(),
             association.requestor.ae_title,
             list(association.requestor.requested_contexts),
         )

@@ -48,6 +48,7 @@ _SERVICES: dict[str, type[ServiceClass]] = {uid: service for group, service in _
     "1.2.840.10008.5.1.4.34.6": scn.UnifiedProcedureStepServiceClass,
 }
 _UIDS: dict[str, str] = {keyword: uid for group, _ in _GROUPS for keyword, uid in group.items()}
+_KEYWORDS: dict[str, str] = {uid: keyword for keyword, uid in _UIDS.items()}
 
 #: The DIMSE message of privately registered classes of services that have several kinds of request.
 _MESSAGE_TYPES: dict[str, str] = {}
@@ -78,7 +79,9 @@ def message_type(uid: str) -> str | None:
 
 def uid_to_sop_class(uid: str) -> SOPClass:
     """The SOP class of a UID, known or not."""
-    return SOPClass(str(uid))
+    keyword = _KEYWORDS.get(str(uid))
+    found: SOPClass = SOPClass(str(uid)) if keyword is None else globals().get(keyword) or __getattr__(keyword)
+    return found
 
 
 def register_uid(uid: str, keyword: str, service_class: type[ServiceClass], dimse_msg_type: str | None = None) -> None:

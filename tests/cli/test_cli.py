@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Certificates
 from dimsefast import AE, Client, Receiver, build_context, evt, presentation, sop_class
 from dimsefast.cli.keys import identifier
 from pydicom import Dataset, dcmread
@@ -259,3 +260,43 @@ def test_ctrl_c_in_a_store_shows_how_far_it_was(archive: Archive) -> None:
         "127.0.0.1", archive.server.port, contexts=[build_context(sop_class.Verification)], ae_title="ARCHIVE"
     ) as assoc:
         assert assoc.send_c_echo().Status == 0
+
+
+# TLS
+
+
+def test_tls(tmp_path: Path) -> None:
+    hospital = Certificates(tmp_path / "certificates")
+    ca = ["--tls-ca", hospital.ca]
+    options = [*ca, "--tls-certificate", hospital.issue("node")[0], "--tls-key", hospital.folder / "node.key"]
+    with Receiver("STORE", "127.0.0.1:0", tmp_path / "in", tls=hospital.tls("receiver")) as receiver:
+        peer = f"STORE@{receiver.address}"
+        assert "answers" in run("echo", "--tls", *options, peer).stdout
+        # Any option of TLS switches it on.
+        assert "answers" in run("echo", *options, "--tls-profile", "non-downgrading", peer).stdout
+        run("store", "--tls", *options, peer, CT)
+        assert (tmp_path / "in" / f"{CT_UID}.dcm").exists()
+        done = run("echo", "--tls", *ca, peer, status=1)
+        assert done.stderr.count("\n") == 1 and "requires a certificate of ours" in done.stderr
+        assert "the peer speaks TLS" in run("echo", peer, status=1).stderr
+        assert "finite-field" in run("echo", *options, "--tls-profile", "extended", peer, status=2).stderr
+        assert "belong together" in run("echo", *ca, "--tls-key", hospital.folder / "node.key", peer, status=2).stderr
+        assert "does not exist" in run("echo", "--tls-ca", tmp_path / "missing", peer, status=2).stderr
+        stranger = Certificates(tmp_path / "other", "Elsewhere").ca
+        assert "no CA that is trusted" in run("echo", "--tls-ca", stranger, peer, status=1).stderr
+        assert "answers" in run("echo", *options, "--tls-verify", "require", "--tls-any-name", peer).stdout
+
+
+def test_receive_by_tls(tmp_path: Path) -> None:
+    hospital = Certificates(tmp_path / "certificates")
+    certificate, key = hospital.issue("receiver")
+    options = ["--tls-ca", hospital.ca, "--tls-certificate", certificate, "--tls-key", key]
+    command = [sys.executable, "-m", "dimsefast", "receive", "127.0.0.1:0", "-od", tmp_path / "in", "--json", *options]
+    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True) as receiving:
+        assert receiving.stdout is not None
+        address = json.loads(receiving.stdout.readline())["listening"]
+        with Client(f"STORE@{address}", tls=hospital.tls("sender")) as client:
+            assert client.store(CT).ok
+        assert json.loads(receiving.stdout.readline())["sop_instance_uid"] == CT_UID
+        receiving.send_signal(signal.SIGINT)
+        assert receiving.wait(30) == 130

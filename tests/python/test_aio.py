@@ -50,6 +50,33 @@ def test_async_handlers_run_on_the_loop_and_plain_ones_do_not(on_loop: Any) -> N
     on_loop(main)
 
 
+def test_what_passes_is_told_on_the_loop_before_the_request_is_over(on_loop: Any) -> None:
+    told: list[tuple[str, int]] = []
+
+    async def on_message(event: Any) -> None:
+        await asyncio.sleep(0)
+        told.append((event.message.message_type, threading.get_ident()))
+
+    async def end_it(event: Any) -> None:
+        await event.assoc.release()
+        told.append(("released", threading.get_ident()))
+
+    async def main() -> None:
+        here = threading.get_ident()
+        handlers = [(evt.EVT_DIMSE_SENT, on_message), (evt.EVT_DIMSE_RECV, on_message)]
+        async with provider() as server:
+            assoc = await connect(server, evt_handlers=handlers)
+            assert (await assoc.send_c_echo()).Status == 0
+            assert told == [("C-ECHO RQ", here), ("C-ECHO RSP", here)]
+            assoc.bind(evt.EVT_DIMSE_RECV, end_it)
+            assoc.unbind(evt.EVT_DIMSE_RECV, on_message)
+            assert (await assoc.send_c_echo()).Status == 0
+            assert told[2:] == [("C-ECHO RQ", here), ("released", here)]
+            assert assoc.is_released
+
+    on_loop(main)
+
+
 def test_async_generators_answer_find_get_and_move(on_loop: Any, tmp_path: Path) -> None:
     async def on_find(event: Any, prefix: str) -> AsyncIterator[Any]:
         assert event.identifier.PatientID == "*"

@@ -84,6 +84,8 @@ def test_statuses_and_what_goes_with_them(service: str) -> None:
 
     refusal = Dataset()
     refusal.Status, refusal.ErrorComment, refusal.ErrorID = 0x0110, "not today", 0xA710
+    # PS3.7 10.1: that is for C-services.
+    refusal.OffendingElement = 0x00100010
     unencodable = Dataset()
     unencodable.add_new(0x00080060, "US", "no number")
     with serve((EVENTS[service], handler)) as server, connect(server) as assoc:
@@ -96,6 +98,7 @@ def test_statuses_and_what_goes_with_them(service: str) -> None:
         answers.append((refusal, None))
         status, _ = send(assoc, service)
         assert (status.Status, status.ErrorComment, status.ErrorID) == (0x0110, "not today", 0xA710)
+        assert "OffendingElement" not in status
         if service != "N-DELETE":
             assert asked((0x0000, None))[1] == Dataset()
             assert asked((0xB304, patient()))[1].PatientName == "Sent^By"

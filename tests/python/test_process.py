@@ -217,7 +217,11 @@ def test_ctrl_c_ends_each_blocking_call(call: str) -> None:
         print("ready", flush=True)
         try:
             {CALLS[call]}
+            # What serves until it is told to stop takes Ctrl-C as that.
+            interrupted = {call!r} == "start_server"
         except KeyboardInterrupt:
+            interrupted = True
+        if interrupted:
             print("interrupted", flush=True)
             go_on.set()
         if {call!r} not in ("associate", "start_server"):
@@ -280,16 +284,16 @@ def test_core_records_reach_logging_by_level() -> None:
             stream.recv(100)
         AE().connect("127.0.0.1", server.port, contexts=ECHO).release()
         for _ in range(500):
-            if len(records) >= WANTED:
+            if any(message.startswith(WANTED) for _, message, _ in records):
                 break
             time.sleep(0.01)
         for level, message, main in records:
             assert not main
             print(level, message.split(":")[0])
     """
-    done = run(script.replace("LEVEL)", "logging.ERROR)").replace("WANTED", "1"))
+    done = run(script.replace("LEVEL)", "logging.ERROR)").replace("WANTED", "'association aborted'"))
     assert done.stdout == "ERROR association aborted, the peer broke the protocol\n", done.stderr
-    done = run(script.replace("LEVEL)", "logging.DEBUG)").replace("WANTED", "3"))
+    done = run(script.replace("LEVEL)", "logging.DEBUG)").replace("WANTED", "'association released'"))
     assert "DEBUG association released\n" in done.stdout, done.stderr
 
 

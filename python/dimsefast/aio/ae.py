@@ -10,6 +10,7 @@ from .._arguments import ContextsByCallingAET, Handlers
 from ..ae import Entity
 from ..presentation import PresentationContext
 from ..storing import StoreTarget
+from ..tls import TLS
 from .association import Association
 from .handlers import plain_handlers, plain_target
 from .server import AssociationServer
@@ -38,6 +39,8 @@ class AE(Entity):
         contexts: list[PresentationContext] | None = None,
         store_to: StoreTarget | None = None,
         contexts_by_calling_aet: ContextsByCallingAET | None = None,
+        tls: TLS | None = None,
+        proxy_protocol: bool | Sequence[str] = False,
     ) -> AssociationServer | None:
         """See `dimsefast.AE.start_server`. Handlers, and the callable of `store_to`, may be `async def`.
 
@@ -49,7 +52,16 @@ class AE(Entity):
         handlers, target = plain_handlers(evt_handlers, waiting.loop), plain_target(store_to, waiting.loop)
         listen = functools.partial(self._listen, make)
         server: AssociationServer = await waiting.apart(
-            listen, address, ssl_context, handlers, ae_title, contexts, target, contexts_by_calling_aet
+            listen,
+            address,
+            ssl_context,
+            handlers,
+            ae_title,
+            contexts,
+            target,
+            contexts_by_calling_aet,
+            tls,
+            proxy_protocol,
         )
         if not block:
             return server
@@ -70,12 +82,24 @@ class AE(Entity):
         tls_args: tuple[ssl.SSLContext, str | None] | None = None,
         evt_handlers: Handlers | None = None,
         store_to: StoreTarget | None = None,
+        tls: TLS | None = None,
     ) -> Association:
         """See `dimsefast.AE.associate`. Handlers, and the callable of `store_to`, may be `async def`."""
         loop = of_running_loop().loop
         handlers, target = plain_handlers(evt_handlers, loop), plain_target(store_to, loop)
         opening = self._associate(
-            Association, addr, port, contexts, ae_title, max_pdu, ext_neg, bind_address, tls_args, handlers, target
+            Association,
+            addr,
+            port,
+            contexts,
+            ae_title,
+            max_pdu,
+            ext_neg,
+            bind_address,
+            tls_args,
+            handlers,
+            target,
+            tls,
         )
         return (await opening)[0]
 

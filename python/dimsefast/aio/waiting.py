@@ -202,8 +202,10 @@ class LoopWaiting(Waiting):
         connection = association._connection
         if connection is None or self.is_handling(association):
             return
+        # While the association goes on a handler may be at work on a request of the peer for as long as it likes.
+        what = "told" if connection.end is None else "idle"
         try:
-            await self._until(connection, "idle", association.acse_timeout)
+            await self._until(connection, what, association.acse_timeout)
         except TimeoutError:
             return
 

@@ -16,6 +16,7 @@ from ..client.client import Client
 from ..client.peer import Peer
 from ..client.progress import progress_handler
 from ..client.reports import Progress, ProgressHandler, Report, size_words
+from ..tls import TLS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -73,6 +74,87 @@ log_option = click.option(
 )
 
 
+_TLS = "dimsefast.tls"
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    """Keeps an option of TLS for `chosen_tls`."""
+    if value:
+        context.meta.setdefault(_TLS, {})[option.name] = value
+
+
+def tls_options(function: F) -> F:
+    """--tls and what belongs to it; kept for `chosen_tls`."""
+    file = click.Path(exists=True, dir_okay=False)
+    for option in reversed(
+        (
+            click.option("--tls", "tls", is_flag=True, expose_value=False, callback=_keep, help="Speak TLS."),
+            click.option(
+                "--tls-ca",
+                "ca",
+                type=click.Path(exists=True),
+                metavar="PATH",
+                expose_value=False,
+                callback=_keep,
+                help="CAs to trust: a PEM file, or a folder of them. Default: the system's.",
+            ),
+            click.option(
+                "--tls-certificate",
+                "certificate",
+                type=file,
+                metavar="FILE",
+                expose_value=False,
+                callback=_keep,
+                help="Our certificate (PEM).",
+            ),
+            click.option(
+                "--tls-key",
+                "key",
+                type=file,
+                metavar="FILE",
+                expose_value=False,
+                callback=_keep,
+                help="Its key (PEM), without a password.",
+            ),
+            click.option(
+                "--tls-profile",
+                "profile",
+                metavar="NAME",
+                expose_value=False,
+                callback=_keep,
+                help="bcp195 or non-downgrading. Default: bcp195.",
+            ),
+            click.option(
+                "--tls-verify",
+                "verify_peer",
+                type=click.Choice(["require", "request", "none"]),
+                expose_value=False,
+                callback=_keep,
+                help="What certificate the peer has to show. Default: require.",
+            ),
+            click.option(
+                "--tls-any-name",
+                "any_name",
+                is_flag=True,
+                expose_value=False,
+                callback=_keep,
+                help="Take a trusted certificate whatever name it has.",
+            ),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def chosen_tls() -> TLS | None:
+    """TLS as the options describe it; None without any."""
+    chosen = click.get_current_context().meta.get(_TLS)
+    if chosen is None:
+        return None
+    options = {name: value for name, value in chosen.items() if name not in ("tls", "any_name")}
+    return TLS(check_server_name="any_name" not in chosen, **options)
+
+
 def connection_options(function: F) -> F:
     """What each subcommand that calls a peer has."""
     for option in reversed(
@@ -100,6 +182,7 @@ def connection_options(function: F) -> F:
                 help="Longest wait for a connection and for each response.",
             ),
             max_pdu_option,
+            tls_options,
             log_option,
         )
     ):
@@ -166,7 +249,7 @@ def client_for(
     try:
         if aec is not None:
             peer = Peer(aec, peer.host, peer.port)
-        return Client(peer, aet, listen, timeout=timeout, max_pdu=max_pdu, **more)
+        return Client(peer, aet, listen, timeout=timeout, max_pdu=max_pdu, tls=chosen_tls(), **more)
     except ValueError as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
 

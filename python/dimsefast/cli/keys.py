@@ -24,7 +24,7 @@ def identifier(keys: Sequence[str], level: str | None, model: str | None, return
     """
     given = Dataset()
     for key in keys:
-        _add(given, key)
+        add_key(given, key)
     worklist = model == "worklist" or (level is None and "ScheduledProcedureStepSequence" in given)
     if worklist:
         found = query.worklist() if returning else Dataset()
@@ -50,7 +50,8 @@ def _lowest(given: Dataset) -> str:
     return there[-1] if there else "STUDY"
 
 
-def _add(dataset: Dataset, key: str) -> None:
+def add_key(dataset: Dataset, key: str) -> None:
+    """Adds one KEY=VALUE to an identifier. Raises click.UsageError for what is none."""
     path, _, value = key.partition("=")
     *parents, last = [tag_of(part, key) for part in path.split(".")]
     for parent in parents:

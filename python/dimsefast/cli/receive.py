@@ -11,7 +11,7 @@ from pydicom.uid import UID
 
 from ..client.receiver import Received, Receiver
 from ..client.reports import size_words
-from .common import Interrupted, folder_option, log_option, max_pdu_option
+from .common import Interrupted, chosen_tls, folder_option, log_option, max_pdu_option, tls_options
 
 
 @click.command()
@@ -21,6 +21,7 @@ from .common import Interrupted, folder_option, log_option, max_pdu_option
 )
 @folder_option
 @max_pdu_option
+@tls_options
 @log_option
 @click.option("--json", "as_json", is_flag=True, help="Write a JSON object on each line.")
 def receive(listen: str, aet: str, folder: Path, max_pdu: int | None, as_json: bool) -> int:
@@ -45,7 +46,8 @@ def receive(listen: str, aet: str, folder: Path, max_pdu: int | None, as_json: b
                 print(f"{received.path}  {cls}  {size_words(received.bytes)}  from {sender}", flush=True)
 
     try:
-        receiver = Receiver(aet, listen if ":" in listen else f"0.0.0.0:{listen}", folder, told, max_pdu)
+        address = listen if ":" in listen else f"0.0.0.0:{listen}"
+        receiver = Receiver(aet, address, folder, told, max_pdu, chosen_tls())
     except ValueError as error:
         raise click.UsageError(str(error), click.get_current_context()) from None
     with receiver:

@@ -32,6 +32,7 @@ class Client(Operations):
         retries: how often what is safe to retry is tried again when the association was lost: echo, find before the
             first response, store of objects that were not answered.
         max_pdu: maximum length of a P-DATA PDU that is received, in bytes; default that of `AE`.
+        tls: speak TLS with the peer, in both directions: what arrives at `listen` has to come by it, too.
 
     Raises ValueError for a peer, AE title or address that is none. Operations raise `AssociationError` of one kind or
     another where no association comes about, `ServiceNotSupported` among them, `StatusError` where the peer refuses.

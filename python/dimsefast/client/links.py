@@ -15,6 +15,7 @@ from ..ae import Entity
 from ..association import AssociationBase
 from ..errors import AssociationAborted, AssociationTimeout, ServiceNotSupported
 from ..presentation import build_context
+from ..tls import TLS
 from .peer import Peer
 
 _VERIFICATION = str(sop_class.Verification)
@@ -70,10 +71,11 @@ def _model(root: str, operation: str) -> str:
 class Links:
     """The associations with one peer."""
 
-    def __init__(self, ae: Entity, peer: Peer, make: Callable[..., AssociationBase]) -> None:
+    def __init__(self, ae: Entity, peer: Peer, make: Callable[..., AssociationBase], tls: TLS | None = None) -> None:
         self.ae = ae
         self._make = make
         self.peer = peer
+        self.tls = tls
         self._idle: list[AssociationBase] = []
         self._borrowed: set[AssociationBase] = set()
         self._lock = threading.Lock()
@@ -84,7 +86,13 @@ class Links:
         if self._closed:
             raise RuntimeError(f"the client of {self.peer} is closed")
         association = await self.ae._connect(
-            self._make, self.peer.host, self.peer.port, ae_title=self.peer.ae_title, contexts=list(contexts), **options
+            self._make,
+            self.peer.host,
+            self.peer.port,
+            ae_title=self.peer.ae_title,
+            contexts=list(contexts),
+            tls=self.tls,
+            **options,
         )
         with self._lock:
             closed = self._closed

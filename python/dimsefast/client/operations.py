@@ -18,6 +18,7 @@ from ..errors import AssociationAborted, ReceiverError, ServiceNotSupported, Sta
 from ..events import Event
 from ..operation import AsyncIteration
 from ..sop_class import Verification
+from ..tls import TLS
 from ..waiting import Waiting
 from .links import Links, models
 from .peer import Peer, parse_address
@@ -61,6 +62,7 @@ class Operations:
         arrival_timeout: float = 10,
         retries: int = 1,
         max_pdu: int | None = None,
+        tls: TLS | None = None,
     ) -> None:
         self.peer = Peer.parse(peer)
         self.ae = self._entity(ae_title)
@@ -73,7 +75,8 @@ class Operations:
         self.arrival_timeout = arrival_timeout
         self.retries = retries
         self._max_pdu = max_pdu
-        self._links = Links(self.ae, self.peer, self._association_type)
+        self._tls = tls
+        self._links = Links(self.ae, self.peer, self._association_type, tls)
 
     @property
     def _waiting(self) -> Waiting:
@@ -209,7 +212,9 @@ class Operations:
         if self.listen is None:
             raise ValueError('a move with `receive` needs to know where to listen: Client(..., listen="0.0.0.0:11113")')
         waiting = self._waiting
-        receiver = await waiting.apart(Receiver.shared, self.ae_title, self.listen, Path(receive), self._max_pdu)
+        receiver = await waiting.apart(
+            Receiver.shared, self.ae_title, self.listen, Path(receive), self._max_pdu, self._tls
+        )
         try:
             number = next_message_id()
             expected = receiver.expect(self.peer.ae_title, number, Path(receive))

@@ -19,6 +19,7 @@ from ..errors import ReceiverError
 from ..events import Event
 from ..presentation import ALL_TRANSFER_SYNTAXES
 from ..sop_class import Verification
+from ..tls import TLS
 from .peer import parse_address
 
 #: C-STORE: refused, nobody here asked for this object.
@@ -92,6 +93,8 @@ class Receiver:
         listen: "host:port"; port 0 takes a free one.
         folder: where objects go that belong to no move; is made where it does not exist.
         told: called with each `Received` that belongs to no move.
+        max_pdu: maximum length of a P-DATA PDU that is received, in bytes; default that of `AE`.
+        tls: have all objects come by TLS.
 
     Raises ReceiverError where the address cannot be bound, ValueError for what is none.
     """
@@ -106,12 +109,14 @@ class Receiver:
         folder: str | Path | None = None,
         told: Callable[[Received], object] | None = None,
         max_pdu: int | None = None,
+        tls: TLS | None = None,
     ) -> None:
         host, port = parse_address(listen, "the address to listen at", "host:port")
         host = host or "0.0.0.0"
         self.ae_title = ae_title
         self.folder = None if folder is None else Path(folder)
         self._told = told
+        self._tls = tls
         self._key = (host, port)
         self._lock = threading.Lock()
         self._expected: list[Expected] = []
@@ -130,8 +135,15 @@ class Receiver:
             self._ae.add_supported_context(uid, ALL_TRANSFER_SYNTAXES)
         try:
             self._server: Any = self._ae.start_server(
-                (host, port), block=False, evt_handlers=[(evt.EVT_C_STORE, self._store)], store_to=self._staging.name
+                (host, port),
+                block=False,
+                evt_handlers=[(evt.EVT_C_STORE, self._store)],
+                store_to=self._staging.name,
+                tls=tls,
             )
+        except ValueError:
+            self._staging.cleanup()
+            raise
         except OSError as error:
             self._staging.cleanup()
             raise ReceiverError(
@@ -237,17 +249,19 @@ class Receiver:
         return self
 
     @classmethod
-    def shared(cls, ae_title: str, listen: str, folder: Path, max_pdu: int | None) -> Receiver:
+    def shared(cls, ae_title: str, listen: str, folder: Path, max_pdu: int | None, tls: TLS | None = None) -> Receiver:
         """The one that is running for this AE title and address, or a new one; `close` it afterwards."""
         key = parse_address(listen, "the address to listen at", "host:port")
         key = (key[0] or "0.0.0.0", key[1])
         with cls._running_lock:
             found = cls._running.get(key)
             if found is not None and found.ae_title.strip() == ae_title.strip():
+                if found._tls is not tls:
+                    raise ReceiverError(f"{listen} is in use by this process with other TLS: share one TLS object")
                 found._users += 1
                 return found
             folder.mkdir(parents=True, exist_ok=True)
-            made = cls(ae_title, listen, max_pdu=max_pdu)
+            made = cls(ae_title, listen, max_pdu=max_pdu, tls=tls)
             cls._running[key] = made
             return made
 

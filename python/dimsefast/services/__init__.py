@@ -26,6 +26,9 @@ REASON_NOT_SPECIFIED = 0
 _C_STORE, _C_GET, _C_FIND, _C_MOVE, _C_ECHO = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030
 _N_EVENT_REPORT, _N_GET, _N_SET, _N_ACTION, _N_CREATE = 0x0100, 0x0110, 0x0120, 0x0130, 0x0140
 
+#: PS3.7 D.3.3.6: what SOP Class Common Extended Negotiation calls it.
+_STORAGE_SERVICE_CLASS = "1.2.840.10008.4.2"
+
 _PERFORMERS = {
     _C_ECHO: verification.echo,
     _C_STORE: storage.store,
@@ -47,12 +50,14 @@ def perform(association: AssociationBase, message: Message) -> None:
     performer = _PERFORMERS.get(message.command_field)
     try:
         if performer is None or not _knows(association, request, message.command_field):
-            LOGGER.error(
-                "%s: a request %04XH in a context for %s, which does not know it: association aborted",
-                association._name,
-                message.command_field,
-                request.context.abstract_syntax.name,
-            )
+            uid = request.context.abstract_syntax
+            if uid_to_service_class(uid) is ServiceClass:
+                LOGGER.error(
+                    "%s: No supported service class available for the SOP Class UID '%s'", association._name, uid
+                )
+            else:
+                field = message.command_field
+                LOGGER.error("%s: %s knows no request %04XH", association._name, uid.name, field)
             connection.abort_provider(REASON_NOT_SPECIFIED)
             return
         performer(association, request)
@@ -72,8 +77,10 @@ def _knows(association: AssociationBase, request: Request, command_field: int) -
         # An information model has a class for each of its services: who may find may not therefore move.
         named = message_type(request.context.abstract_syntax) if command_field in _QUERY else None
         return command_field in kinds and (named is None or _QUERIES[named] == command_field)
-    # A class that nobody registered can only be accepted where the acceptor takes everything as storage.
-    return service is ServiceClass and command_field == _C_STORE and association._takes_any_storage
+    # What nobody registered is for storage where everything is, or where its service class was negotiated to be.
+    common = association._accepted_common.get(request.context.abstract_syntax)
+    is_storage = association._takes_any_storage or (common is not None and common[0] == _STORAGE_SERVICE_CLASS)
+    return service is ServiceClass and command_field == _C_STORE and is_storage
 
 
 _QUERIES = {"C-FIND": _C_FIND, "C-MOVE": _C_MOVE, "C-GET": _C_GET}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import queue
 import threading
 from collections import deque
@@ -46,6 +47,11 @@ class MoveOptions:
     @classmethod
     def taken_from(cls, options: dict[str, Any]) -> MoveOptions:
         """Takes them out of the keywords that a handler yielded. Raises ValueError for what is none."""
+        from ..ae import ApplicationEntity
+
+        allowed = {*inspect.signature(ApplicationEntity.associate).parameters, *cls.__dataclass_fields__}
+        if unknown := options.keys() - allowed:
+            raise ValueError(f"AE.associate has no argument {', '.join(sorted(unknown))}")
         taken = cls(**{name: options.pop(name) for name in cls.__dataclass_fields__ if name in options})
         for name, least in (("parallel_associations", 1), ("retries", 0)):
             number = getattr(taken, name)

@@ -87,6 +87,8 @@ def _answer(association: AssociationBase, service: Service, request: Request, re
     """What a handler returned, as it goes out."""
     given, dataset = returned if isinstance(returned, tuple) and len(returned) == 2 else (returned, None)
     status, extra = wire_status(given)
+    # PS3.7 10.1: there is no Offending Element in the responses of these services.
+    extra = [element for element in extra if element[0] != COMMAND_ELEMENTS["OffendingElement"][0]]
     if isinstance(given, Dataset):
         known = ((keyword, *COMMAND_ELEMENTS[keyword]) for keyword in _EXTRA if keyword in given)
         extra = [*extra, *((number, encode_value(vr, getattr(given, keyword))) for keyword, number, vr in known)]

@@ -10,6 +10,9 @@ from pydicom.dataset import Dataset
 from .. import evt
 from ..dataset import encode_dataset
 from ..events import Event
+from ..requests import LIMIT_REACHED, REPOSITORY_QUERY
+from ..service_class import RelevantPatientInformationQueryServiceClass
+from ..sop_class import uid_to_service_class
 from .statuses import Element, report_failure, wire_status
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ def find(association: AssociationBase, request: Request) -> None:
     syntax = str(request.context.transfer_syntax)
     matches: Iterator[Any] | None = None
     cancelled = False
+    is_single = uid_to_service_class(request.context.abstract_syntax) is RelevantPatientInformationQueryServiceClass
     try:
         code = SUCCESS
         extra: list[Element] = []
@@ -42,6 +46,9 @@ def find(association: AssociationBase, request: Request) -> None:
                 if connection.end is not None:
                     return
                 if code not in PENDING:
+                    if code == LIMIT_REACHED and request.context.abstract_syntax == REPOSITORY_QUERY:
+                        connection.respond(request.message, code, None, extra, timeout)
+                        continue
                     break
                 if request.is_cancelled:
                     if cancelled:
@@ -62,6 +69,10 @@ def find(association: AssociationBase, request: Request) -> None:
                     code, extra = NOT_ENCODABLE, []
                     break
                 connection.respond(request.message, code, encoded, extra, timeout)
+                if is_single:
+                    # PS3.4 Q.4.1: one match at most.
+                    code, extra = SUCCESS, []
+                    break
             else:
                 code, extra = SUCCESS, []
             if cancelled and code in (*PENDING, SUCCESS):
@@ -85,7 +96,9 @@ def _matches(association: AssociationBase, request: Request) -> Iterator[Any]:
         raise NotImplementedError("no handler is bound to EVT_C_FIND")
     handler, args = bound
     event = Event(association, evt.EVT_C_FIND, {"request": request, "context": request.context})
-    return iter(handler(event, *args))
+    matches = handler(event, *args)
+    # A handler that has nothing to yield may be no generator.
+    return iter(() if matches is None else matches)
 
 
 def _pairs(matches: Iterator[Any]) -> Iterator[tuple[int, list[Element], Any]]:

@@ -12,6 +12,7 @@ from .. import evt
 from ..events import Event, EventType
 from ..objects import store_object
 from ..sending import Pipeline, StoreResult, Ticket
+from ..status import code_to_category
 from .destination import Destination, MoveOptions, ParallelDestination, Unreachable
 from .statuses import Element, comment, report_failure, wire_status
 from .suboperations import (
@@ -51,6 +52,8 @@ _BULK = {
     "AudioSampleData",
     "WaveformData",
 }
+#: In repeating groups: curve data, audio sample data, overlay data.
+_REPEATING_BULK = {(0x5000, 0x3000), (0x5000, 0x200C), (0x6000, 0x3000)}
 
 
 class Delivery(Protocol):
@@ -107,7 +110,7 @@ def get(association: AssociationBase, request: Request) -> None:
             if not association._is_over:
                 pipeline.close()
 
-    _operate(association, request, evt.EVT_C_GET, GET_FAILED, GET_BAD_COUNT, operate)
+    _operate(association, request, evt.EVT_C_GET, GET_FAILED, operate)
 
 
 def move(association: AssociationBase, request: Request) -> None:
@@ -123,7 +126,7 @@ def move(association: AssociationBase, request: Request) -> None:
             options = MoveOptions.taken_from(keywords)
         except ValueError as error:
             LOGGER.error("the options of move destination %s: %s", name, error)
-            raise _Finished(MOVE_BAD_DESTINATION) from None
+            raise _Finished(MOVE_BAD_DESTINATION, comment(f"{name}: {error}")) from None
 
         def make() -> Destination:
             return Destination(association, request, address, dict(keywords), options)
@@ -139,7 +142,7 @@ def move(association: AssociationBase, request: Request) -> None:
         finally:
             destination.close(abort=not retrieval.is_complete)
 
-    _operate(association, request, evt.EVT_C_MOVE, MOVE_FAILED, MOVE_NO_DESTINATION, operate)
+    _operate(association, request, evt.EVT_C_MOVE, MOVE_FAILED, operate)
 
 
 def _operate(
@@ -147,7 +150,6 @@ def _operate(
     request: Request,
     kind: EventType,
     failed: int,
-    not_begun: int,
     operate: Callable[[Iterator[Any]], None],
 ) -> None:
     """Runs the handler; turns everything that ends it before its sub-operations into a final response."""
@@ -161,10 +163,12 @@ def _operate(
         handler, args = bound
         event = Event(association, kind, {"request": request, "context": request.context})
         try:
-            items = iter(handler(event, *args))
+            yielding = handler(event, *args)
+            # A handler that has nothing to yield may be no generator.
+            items = iter(() if yielding is None else yielding)
         except Exception:
             report_failure(association, kind.name)
-            raise _Finished(not_begun) from None
+            raise _Finished(failed) from None
         operate(items)
     except _Finished as finished:
         respond_finally(association, request, nothing, finished.status, finished.extra, [])
@@ -283,7 +287,7 @@ class _Retrieval:
             return _Ending(GET_FAILED if self._request.message.command_field == _C_GET_RQ else MOVE_FAILED)
         code, extra = wire_status(status)
         if code in (PENDING, 0xFF01):
-            return Ticket(item)
+            return Ticket(item, extra=extra)
         return _Ending(code, extra, item, is_said=True)
 
     def _take(self) -> None:
@@ -311,11 +315,8 @@ class _Retrieval:
                 self._report(result)
             except Exception:
                 report_failure(self._association, "the report of sub-operations")
-        self._respond()
-
-    def _respond(self) -> None:
         if not self._association._is_over:
-            respond_pending(self._association, self._request, self._operations)
+            respond_pending(self._association, self._request, self._operations, ticket.extra)
 
     def _finish(self, ending: _Ending) -> None:
         """The final response."""
@@ -323,9 +324,9 @@ class _Retrieval:
         status, failed = ending.status, own_failed_list(ending.yielded) or operations.failed_instances
         if status is None:
             status = operations.final_status()
-        elif ending.is_said and status == WARNING:
+        elif code_to_category(status) in ("Warning", "Failure"):
             operations.failed += operations.remaining
-        elif ending.is_said and status == SUCCESS and operations.failed > 0:
+        elif ending.is_said and status == SUCCESS and operations.failed + operations.warning > 0:
             status = WARNING
         respond_finally(self._association, self._request, operations, status, ending.extra, failed)
 
@@ -382,7 +383,7 @@ def _without_bulk_data(dataset: Dataset) -> Dataset:
     """A copy without its bulk data elements, those in the Waveform Sequence included (PS3.4 Z.1.3)."""
     kept = Dataset()
     for element in dataset:
-        if element.keyword in _BULK or (element.tag.group & 0xFF00 == 0x6000 and element.tag.element == 0x3000):
+        if element.keyword in _BULK or (element.tag.group & 0xFF00, element.tag.element) in _REPEATING_BULK:
             continue
         kept.add(element)
     if "WaveformSequence" in kept:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, evt
@@ -51,6 +53,10 @@ def store(association: AssociationBase, request: Request) -> None:
             code, extra = wire_status(handler(Event(association, evt.EVT_C_STORE, attributes), *args))
         except Exception:
             report_failure(association, "EVT_C_STORE")
+        if message.path is not None and association._storing is None:
+            # A temporary file is there during the handler only.
+            with suppress(OSError):
+                Path(message.path).unlink()
     if connection.end is None:
         connection.respond(request.message, code, None, extra, association._core_dimse_timeout)
 

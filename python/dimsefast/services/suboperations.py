@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -73,11 +74,14 @@ class SubOperations:
         return [(COMMAND_ELEMENTS[keyword][0], min(count, _TOP)) for keyword, count in counts.items()]
 
 
-def respond_pending(association: AssociationBase, request: Request, operations: SubOperations) -> None:
-    """The Pending response after a sub-operation: all four counters, no dataset."""
+def respond_pending(
+    association: AssociationBase, request: Request, operations: SubOperations, extra: Iterable[Element] = ()
+) -> None:
+    """The Pending response after a sub-operation: all four counters, what the handler added, no dataset."""
     connection = association._connection
     assert connection is not None
-    connection.respond(request.message, PENDING, None, operations.elements(True), association._core_dimse_timeout)
+    elements = [*operations.elements(True), *extra]
+    connection.respond(request.message, PENDING, None, elements, association._core_dimse_timeout)
 
 
 def respond_finally(

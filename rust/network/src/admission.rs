@@ -11,9 +11,11 @@ use dimsefast_protocol::pdu::{
 };
 use dimsefast_protocol::types::{AeTitle, RejectReason, RejectResult, RejectSource, Uid};
 
+use crate::connect::Security;
 use crate::connection::{Connection, Core};
 use crate::jobs::Notice;
 use crate::listen::Server;
+use crate::proxy::Proxies;
 use crate::quota::{Meters, Party, Quota, Share};
 use crate::sink::StorePlan;
 
@@ -54,6 +56,12 @@ pub struct AcceptorConfig {
     pub implementation_version: Option<Vec<u8>>,
     /// Where received objects go.
     pub store: StorePlan,
+    /// What is beneath the associations.
+    pub security: Security,
+    /// Who must begin with a header of the PROXY protocol; `None` for nobody.
+    pub proxies: Option<Proxies>,
+    /// After how much silence the system asks whether the peer is still there; `None` for never.
+    pub keepalive: Option<Duration>,
     /// See [`Connection::watch_notices`].
     pub bound: u32,
 }

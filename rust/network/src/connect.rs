@@ -8,15 +8,53 @@ use std::time::{Duration, Instant};
 use dimsefast_protocol::association::{Association, Config};
 use dimsefast_protocol::pdu::AssociateRq;
 use rustix::io::Errno;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::connection::{Connection, Core, Driver, Service};
-use crate::jobs::Notice;
+use crate::jobs::{Job, Notice};
 use crate::operation::Patience;
 use crate::sink::StorePlan;
-use crate::transport::CallerTcp;
+use crate::tls::{self, Tls, TlsTransport};
+use crate::transport::{self, CallerTcp, Ends, Transport};
 use crate::wake::{self, Waker, Woken};
 use crate::watch::WatchedSocket;
+
+/// What is between TCP and an association.
+#[derive(Clone)]
+pub enum Security {
+    /// Nothing.
+    Plain,
+    /// TLS by this library.
+    Tls(Arc<Tls>),
+    /// TLS by the service, see [`Bridge`](tls::Bridge).
+    Bridged,
+}
+
+impl Security {
+    /// The stream that an association gets, and what the service gets where it is to encrypt.
+    pub(crate) fn bridge(&self, stream: TcpStream) -> io::Result<(TcpStream, Option<tls::Bridge>)> {
+        match self {
+            Self::Bridged => tls::pair(stream).map(|(stream, bridge)| (stream, Some(bridge))),
+            Self::Plain | Self::Tls(_) => Ok((stream, None)),
+        }
+    }
+
+    /// The same for a stream of the runtime.
+    pub(crate) fn bridge_on_runtime(
+        &self,
+        stream: tokio::net::TcpStream,
+    ) -> io::Result<(tokio::net::TcpStream, Option<tls::Bridge>)> {
+        match self {
+            Self::Bridged => {
+                let (stream, bridge) = tls::pair(stream.into_std()?)?;
+                Ok((tokio::net::TcpStream::from_std(stream)?, Some(bridge)))
+            }
+            Self::Plain | Self::Tls(_) => Ok((stream, None)),
+        }
+    }
+}
 
 /// What a requestor brings.
 pub struct Request {
@@ -28,6 +66,10 @@ pub struct Request {
     pub bind: Option<SocketAddr>,
     /// How long the TCP connection may take; `None` for the system's own limit.
     pub connect_timeout: Option<Duration>,
+    /// What is beneath the association. The handshake is under the ACSE time-out.
+    pub security: Security,
+    /// After how much silence the system asks whether the peer is still there; `None` for never.
+    pub keepalive: Option<Duration>,
     /// Limits and time-outs of the association.
     pub config: Config,
     /// What is proposed.
@@ -48,11 +90,16 @@ pub fn connect(
     patience: &mut Patience<'_>,
 ) -> io::Result<Arc<Connection>> {
     let waker = wake::own()?;
+    let tls = request.tls()?;
     let addresses = (request.host.as_str(), request.port).to_socket_addrs()?;
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     let mut connected = None;
     let deadline = request.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     for address in addresses {
+        if let Err(error) = check_family(request.bind, address) {
+            failure = error;
+            continue;
+        }
         match open(address, request.bind, deadline, &waker, patience) {
             Ok(stream) => {
                 connected = Some((stream, address));
@@ -64,20 +111,77 @@ pub fn connect(
     }
     let (stream, peer) = connected.ok_or(failure)?;
     let local = stream.local_addr()?;
+    transport::prepare(&stream, request.keepalive)?;
+    let (stream, bridge) = request.security.bridge(stream)?;
     let socket = Arc::new(WatchedSocket::new(stream));
-    let epoch = Instant::now();
-    let network_timeout = request.config.network_timeout;
-    let association = Association::requestor(request.config, request.associate, Duration::ZERO);
-    let mut core = Core::new(association, Box::new(CallerTcp::new(socket.clone())?), request.store, request.bound);
-    core.network_timeout = network_timeout;
-    core.socket = Some(socket.clone());
-    let connection = Connection::new(Driver::Caller, core, service, epoch, peer, local, Weak::new());
-    socket.register(&connection)?;
-    connection.with(|core, now| {
-        core.association.transport_connected(now);
-        core.notify(Notice::Requested);
-    });
-    Ok(connection)
+    let transport = Box::new(CallerTcp::new(socket.clone()));
+    let socket = Some(socket);
+    Opened { peer, local, transport, tls, bridge, driver: Driver::Caller, socket }.begin(request, service)
+}
+
+/// TLS as a requestor begins it: with what, and whom it asks for.
+pub(crate) type ClientTls = (Arc<ClientConfig>, ServerName<'static>);
+
+impl Request {
+    /// Looked at before anything is connected; files may be read. None where the core speaks no TLS.
+    pub(crate) fn tls(&self) -> io::Result<Option<ClientTls>> {
+        let Security::Tls(tls) = &self.security else { return Ok(None) };
+        tls.refresh();
+        let name = tls.name_for(&self.host).map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(Some((tls.client(), name)))
+    }
+}
+
+/// An address of the other IP version than the one to bind cannot be reached.
+pub(crate) fn check_family(bind: Option<SocketAddr>, address: SocketAddr) -> io::Result<()> {
+    if bind.is_some_and(|bind| bind.is_ipv4() != address.is_ipv4()) {
+        return Err(io::Error::other(format!("the address to bind is of another family than {}", address.ip())));
+    }
+    Ok(())
+}
+
+/// A connection that is there, and who drives it.
+pub(crate) struct Opened {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) tls: Option<ClientTls>,
+    pub(crate) bridge: Option<tls::Bridge>,
+    pub(crate) driver: Driver,
+    /// That of a caller's connection.
+    pub(crate) socket: Option<Arc<WatchedSocket>>,
+}
+
+impl Opened {
+    /// Sends the A-ASSOCIATE-RQ, which leaves behind the handshake where there is one.
+    pub(crate) fn begin(self, request: Request, service: Arc<dyn Service>) -> io::Result<Arc<Connection>> {
+        let session = (!matches!(request.security, Security::Plain)).then(tls::Session::new);
+        let mut transport = self.transport;
+        if let (Some((config, name)), Some(session)) = (self.tls, &session) {
+            let secured = TlsTransport::client(transport, config, name, session.clone(), self.peer);
+            transport = Box::new(secured.map_err(io::Error::other)?);
+        }
+        let network_timeout = request.config.network_timeout;
+        let association = Association::requestor(request.config, request.associate, Duration::ZERO);
+        let mut core = Core::new(association, transport, request.store, request.bound);
+        core.network_timeout = network_timeout;
+        core.socket.clone_from(&self.socket);
+        let bridged = self.bridge.is_some();
+        core.bridge = self.bridge;
+        let ends = Ends { peer: self.peer, local: self.local, tls: session };
+        let connection = Connection::new(self.driver, core, service, Instant::now(), ends, Weak::new());
+        if let Some(socket) = self.socket {
+            socket.register(&connection)?;
+        }
+        if bridged {
+            connection.submit(vec![Job::Secure]);
+        }
+        connection.with(|core, now| {
+            core.association.transport_connected(now);
+            core.notify(Notice::Requested);
+        });
+        Ok(connection)
+    }
 }
 
 /// Opens a TCP connection without blocking for longer than a tick.

@@ -2,21 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dimsefast_protocol::association::Association;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-use crate::connect::Request;
-use crate::connection::{Connection, Core, Driver, Service};
-use crate::jobs::Notice;
+use crate::connect::{Opened, Request, check_family};
+use crate::connection::{Connection, Driver, Service};
 use crate::observe::Observer;
 use crate::process;
 use crate::task;
-use crate::transport::RuntimeTcp;
+use crate::transport::{self, RuntimeTcp};
 
 /// A connection that is being made.
 pub struct Connecting {
@@ -95,6 +92,8 @@ impl Connecting {
 }
 
 async fn open(request: Request, service: Arc<dyn Service>) -> io::Result<Arc<Connection>> {
+    // Files may be read.
+    let tls = tokio::task::block_in_place(|| request.tls())?;
     let connecting = connect(&request.host, request.port, request.bind);
     let stream = match request.connect_timeout {
         Some(timeout) => tokio::time::timeout(timeout, connecting)
@@ -103,18 +102,13 @@ async fn open(request: Request, service: Arc<dyn Service>) -> io::Result<Arc<Con
         None => connecting.await?,
     };
     let (peer, local) = (stream.peer_addr()?, stream.local_addr()?);
+    transport::prepare(&stream, request.keepalive)?;
+    let (stream, bridge) = request.security.bridge_on_runtime(stream)?;
     let stream = Arc::new(stream);
-    let network_timeout = request.config.network_timeout;
-    let association = Association::requestor(request.config, request.associate, Duration::ZERO);
-    let transport = Box::new(RuntimeTcp::new(stream.clone())?);
-    let mut core = Core::new(association, transport, request.store, request.bound);
-    core.network_timeout = network_timeout;
+    let transport = Box::new(RuntimeTcp::new(stream.clone()));
     let driver = Driver::Runtime { notify: Notify::new() };
-    let connection = Connection::new(driver, core, service, Instant::now(), peer, local, Weak::new());
-    connection.with(|core, now| {
-        core.association.transport_connected(now);
-        core.notify(Notice::Requested);
-    });
+    let opened = Opened { peer, local, transport, tls, bridge, driver, socket: None };
+    let connection = opened.begin(request, service)?;
     tokio::spawn(task::run(connection.clone(), stream));
     Ok(connection)
 }
@@ -122,6 +116,10 @@ async fn open(request: Request, service: Arc<dyn Service>) -> io::Result<Arc<Con
 async fn connect(host: &str, port: u16, bind: Option<SocketAddr>) -> io::Result<TcpStream> {
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
     for address in tokio::net::lookup_host((host, port)).await? {
+        if let Err(error) = check_family(bind, address) {
+            failure = error;
+            continue;
+        }
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
         if let Some(bind) = bind {
             socket.set_reuseaddr(true)?;

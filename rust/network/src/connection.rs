@@ -22,14 +22,16 @@ use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
 use dimsefast_protocol::types::{AbortReason, AbortSource};
 
 use crate::admission::Admission;
-use crate::jobs::{Job, JobKind, Jobs, Notice};
+use crate::jobs::{Job, Jobs, Notice};
 use crate::listen::Server;
 use crate::message::Message;
 use crate::observe::Observation;
 use crate::process;
-use crate::sink::{Answer, Object, Sink, StorePlan};
+use crate::sink::{Object, Sink, StorePlan};
 use crate::statistics::{AssociationCounts, Statistics};
-use crate::transport::Transport;
+use crate::tls;
+use crate::trace::Tracer;
+use crate::transport::{Ends, Transport};
 use crate::wake::Waker;
 use crate::watch::WatchedSocket;
 
@@ -109,10 +111,12 @@ pub(crate) enum Driver {
 pub struct Connection {
     /// Unique within the process.
     pub id: u64,
-    /// The other end.
+    /// The other end; where a proxy said so, the one behind it.
     pub peer: SocketAddr,
     /// This end.
     pub local: SocketAddr,
+    /// The TLS between; none for plain TCP.
+    pub tls: Option<Arc<tls::Session>>,
     pub(crate) core: Mutex<Core>,
     /// Anything that a waiting thread may be waiting for.
     pub(crate) changed: Condvar,
@@ -125,6 +129,7 @@ pub struct Connection {
     pub generation: u32,
     /// The server that accepted it.
     pub(crate) server: Weak<Server>,
+    itself: Weak<Self>,
 }
 
 /// What the lock protects.
@@ -132,6 +137,8 @@ pub(crate) struct Core {
     pub(crate) transport: Option<Box<dyn Transport>>,
     /// The socket of a caller's connection.
     pub(crate) socket: Option<Arc<WatchedSocket>>,
+    /// What the service has not yet taken.
+    pub(crate) bridge: Option<tls::Bridge>,
     pub(crate) association: Association,
     /// What a busy association's driver sleeps at most, so that it sees the idle time begin.
     pub(crate) network_timeout: Option<Duration>,
@@ -169,8 +176,9 @@ pub(crate) struct Core {
     pub(crate) end: Option<End>,
     /// Set once, before any dataset of a C-STORE comes in.
     pub(crate) store: StorePlan,
-    /// Bits of [`Notice`], and the two below.
+    /// Bits of [`Notice`], those below, and the TRACE ones.
     pub(crate) bound: u32,
+    pub(crate) tracer: Tracer,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
     /// Until when nothing is read: the peer is beyond its quota.
@@ -208,14 +216,14 @@ impl Connection {
         core: Core,
         service: Arc<dyn Service>,
         epoch: Instant,
-        peer: SocketAddr,
-        local: SocketAddr,
+        ends: Ends,
         server: Weak<Server>,
     ) -> Arc<Self> {
-        let connection = Arc::new(Self {
+        let connection = Arc::new_cyclic(|itself| Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
-            peer,
-            local,
+            peer: ends.peer,
+            local: ends.local,
+            tls: ends.tls,
             core: Mutex::new(core),
             changed: Condvar::new(),
             driver,
@@ -224,6 +232,7 @@ impl Connection {
             epoch,
             generation: process::generation(),
             server,
+            itself: itself.clone(),
         });
         process::current().register(&connection);
         connection
@@ -255,6 +264,7 @@ impl Connection {
         if !held {
             core.flush(now);
         }
+        let told = if core.is_traced() { core.jobs.start_serial() } else { None };
         // What is held goes with what is under way already, or else is the driver's.
         let driver_needed = (core.has_output() && !(held && under_way)) || core.end.is_some();
         // A thread that drives waits on the socket and not for the condition, perhaps for what has just changed.
@@ -267,6 +277,9 @@ impl Connection {
             (Driver::Caller, Some(waker)) => waker.wake(),
             (Driver::Runtime { notify }, _) if driver_needed => notify.notify_one(),
             _ => {}
+        }
+        if let (Some(job), Some(connection)) = (told, self.itself.upgrade()) {
+            self.service.submit(connection, job);
         }
         result
     }
@@ -320,18 +333,16 @@ impl Connection {
         })
     }
 
-    /// Sets which notices and requests go to the service: bits of [`Notice::bit`], [`BOUND_ECHO`], [`BOUND_STORE`] and
-    /// [`BOUND_NEGOTIATION`].
-    pub fn watch_notices(&self, bits: u32) {
-        self.lock().bound = bits;
-    }
-
     /// Changes the ACSE and network time-outs of the live association.
     pub fn set_timeouts(&self, acse: Option<Duration>, network: Option<Duration>) {
         self.with(|core, now| {
             core.association.set_acse_timeout(now, acse);
             core.association.set_network_timeout(now, network);
             core.network_timeout = network;
+            // Nobody drives it now: the watch must know the new deadline.
+            if core.driving.is_none() {
+                self.rest(core);
+            }
         });
         self.wake_driver();
     }
@@ -344,69 +355,6 @@ impl Connection {
     /// Sends A-ABORT as the service provider, for a violation that only the layers above could see.
     pub fn abort_provider(&self, reason: AbortReason) {
         self.with(|core, now| core.association.abort_provider(now, reason));
-    }
-
-    /// A job that was submitted is finished; the next one that was waiting for it is handed to the caller.
-    pub fn job_done(self: &Arc<Self>, kind: JobKind) -> Option<Job> {
-        let (next, more, held_up) = self.with(|core, now| {
-            let held_up = !core.wants_input();
-            core.jobs.done(kind);
-            core.mark_busy(now);
-            (core.jobs.start(), core.start_jobs(), held_up)
-        });
-        self.submit(more);
-        if held_up {
-            self.wake_driver();
-        }
-        if next.is_none() {
-            self.leave_server();
-        }
-        next
-    }
-
-    /// A job that a caller performed on its own thread is finished; the caller takes the next one when it wants.
-    pub fn finish_job(&self, kind: JobKind) {
-        self.with(|core, now| {
-            core.jobs.done(kind);
-            core.mark_busy(now);
-        });
-    }
-
-    /// The service had its turn with the message that is coming in. Nothing where the association is over.
-    pub fn proceed(&self, answer: &Answer) {
-        self.with(|core, now| {
-            core.proceed(now, answer);
-            if core.driving.is_none() && !core.waits_for_service() {
-                self.rest(core);
-            }
-        });
-        self.wake_driver();
-    }
-
-    /// Takes a finished connection out of its server's list.
-    pub(crate) fn leave_server(&self) {
-        if let Some(server) = self.server.upgrade()
-            && self.is_finished()
-        {
-            server.forget(self);
-        }
-    }
-
-    /// Takes the jobs that may run now, for a caller that performs them on its own thread.
-    pub fn take_job(&self) -> Option<Job> {
-        self.lock().jobs.start()
-    }
-
-    /// Whether it is over and everybody has been told.
-    pub fn is_finished(&self) -> bool {
-        let core = self.lock();
-        core.transport.is_none() && core.jobs.is_idle()
-    }
-
-    pub(crate) fn submit(self: &Arc<Self>, jobs: Vec<Job>) {
-        for job in jobs {
-            self.service.submit(self.clone(), job);
-        }
     }
 }
 
@@ -427,6 +375,7 @@ impl Core {
         let mut core = Self {
             transport: Some(transport),
             socket: None,
+            bridge: None,
             association,
             network_timeout: None,
             unread: Vec::new(),
@@ -450,18 +399,33 @@ impl Core {
             end: None,
             store,
             bound,
+            tracer: Tracer::default(),
             admission: None,
             paused_until: None,
             statistics: None,
             counts: AssociationCounts::default(),
             dropped: 0,
         };
+        if core.is_traced() {
+            core.set_traced();
+        }
         core.notify(Notice::ConnectionOpen);
         core
     }
 
-    pub(crate) fn has_output(&mut self) -> bool {
-        self.transport.is_some() && self.association.output().len() > self.written
+    pub(crate) fn has_output(&self) -> bool {
+        self.transport.is_some() && self.unwritten() > 0
+    }
+
+    /// How many bytes wait to be written, here and in the transport.
+    pub(crate) fn unwritten(&self) -> usize {
+        let held = self.transport.as_ref().map_or(0, |transport| transport.unsent());
+        self.association.output_length() - self.written + held
+    }
+
+    /// Whether there is something to read that the socket does not know of any more.
+    pub(crate) fn has_input(&self) -> bool {
+        self.wants_input() && self.transport.as_ref().is_some_and(|transport| transport.has_input())
     }
 
     /// Whether the service has its turn.
@@ -479,6 +443,7 @@ impl Core {
     }
 
     pub(crate) fn notify(&mut self, notice: Notice) {
+        self.trace();
         if self.bound & notice.bit() != 0 {
             self.jobs.push(Job::Notice(notice));
         }

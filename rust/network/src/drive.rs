@@ -61,6 +61,10 @@ impl Core {
             let received = self.association.handle_bytes(now, &bytes[at..]);
             at += received.consumed;
             let idle = received.consumed == 0 && received.fragment.is_none();
+            if self.traces_pdus() {
+                self.trace_received(&bytes[at - received.consumed..at]);
+                self.trace();
+            }
             match received.fragment {
                 Some(Fragment::Command { context_id, command }) => self.command(now, context_id, command),
                 Some(Fragment::Data { bytes, last, .. }) => self.data(now, bytes, last),
@@ -306,6 +310,9 @@ impl Core {
                     format!("association aborted, the peer broke the protocol: {cause}: {}", who())
                 });
             }
+            End::Aborted { cause: AbortCause::NetworkTimeout, .. } => {
+                log::record(Level::Error, || format!("Network timeout reached: association aborted: {}", who()));
+            }
             End::Aborted { cause, .. } => {
                 log::record(Level::Info, || format!("association aborted ({cause}): {}", who()));
             }
@@ -320,6 +327,7 @@ impl Core {
             self.incoming = None;
             self.notify(Notice::ConnectionClosed);
             *self.association.output() = Vec::new();
+            self.tracer.output_taken();
             self.written = 0;
         }
         self.socket = None;
@@ -327,7 +335,14 @@ impl Core {
 
     /// Writes what the transport takes.
     pub(crate) fn flush(&mut self, now: Duration) {
+        self.trace();
         let Some(transport) = &mut self.transport else { return };
+        if transport.unsent() > 0
+            && let Err(error) = transport.flush()
+            && error.kind() == ErrorKind::WouldBlock
+        {
+            return;
+        }
         let output = self.association.output();
         while self.written < output.len() {
             match transport.write(&output[self.written..]) {
@@ -347,6 +362,7 @@ impl Core {
                 }
             }
         }
+        self.tracer.output_taken();
         let output = self.association.output();
         self.written = 0;
         if output.capacity() > IDLE_OUTPUT && !self.sending {

@@ -132,7 +132,7 @@ impl Pair {
     }
 
     /// In fragments of this length.
-    fn send_store_in(&mut self, fragment: usize, id: u16, instance: &str, dataset: &[u8]) {
+    pub(crate) fn send_store_in(&mut self, fragment: usize, id: u16, instance: &str, dataset: &[u8]) {
         let command = command::c_store_rq(id, &CT.into(), &Uid::from(instance), Priority::MEDIUM, None);
         self.requestor.invoked.push(id);
         self.requestor.association.send_command(NOW, 3, &command).unwrap();

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::message::Message;
+use crate::trace::Trace;
 
 /// Something that happened to an association and that somebody may want to be told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +38,10 @@ impl Notice {
 pub enum Job {
     /// Tell whom it concerns.
     Notice(Notice),
+    /// Tell those who look on.
+    Trace(Trace),
+    /// Take the [`Bridge`](crate::tls::Bridge), see [`Connection::take_bridge`](crate::Connection::take_bridge).
+    Secure,
     /// Answer the A-ASSOCIATE-RQ that was received.
     Negotiate,
     /// Perform a DIMSE request.
@@ -47,8 +52,9 @@ impl Job {
     /// Which bookkeeping its end belongs to.
     pub fn kind(&self) -> JobKind {
         match self {
-            Self::Notice(_) | Self::Negotiate => JobKind::Serial,
+            Self::Notice(_) | Self::Trace(_) | Self::Negotiate => JobKind::Serial,
             Self::Request(_) => JobKind::Request,
+            Self::Secure => JobKind::Apart,
         }
     }
 }
@@ -60,6 +66,8 @@ pub enum JobKind {
     Serial,
     /// At most the window's number at a time.
     Request,
+    /// None: it is never in the queue.
+    Apart,
 }
 
 /// The queue of one association. Notices run in order, one at a time; requests run up to the performed operations window
@@ -89,6 +97,7 @@ impl Jobs {
         match job.kind() {
             JobKind::Serial => self.serial_running = true,
             JobKind::Request => self.requests_running += 1,
+            JobKind::Apart => {}
         }
         Some(job)
     }
@@ -109,14 +118,30 @@ impl Jobs {
                 self.requests_running += 1;
                 Some(message)
             }
-            Job::Notice(_) | Job::Negotiate => None,
+            Job::Notice(_) | Job::Secure | Job::Trace(_) | Job::Negotiate => None,
         }
+    }
+
+    /// Takes out the next job where that is no request, and counts it as running.
+    pub(crate) fn start_serial(&mut self) -> Option<Job> {
+        if self.serial_running {
+            return None;
+        }
+        let at = self.queue.iter().position(|job| job.kind() == JobKind::Serial)?;
+        self.serial_running = true;
+        self.queue.remove(at)
+    }
+
+    /// Whether everybody has been told of everything so far.
+    pub(crate) fn is_told(&self) -> bool {
+        !self.serial_running && !self.queue.iter().any(|job| job.kind() == JobKind::Serial)
     }
 
     pub(crate) fn done(&mut self, kind: JobKind) {
         match kind {
             JobKind::Serial => self.serial_running = false,
             JobKind::Request => self.requests_running = self.requests_running.saturating_sub(1),
+            JobKind::Apart => {}
         }
     }
 

@@ -20,19 +20,23 @@ mod operation;
 pub mod part10;
 mod post;
 pub mod process;
+mod proxy;
 mod quota;
 mod read;
 mod send;
+mod service;
 mod sink;
 mod source;
 mod statistics;
 mod task;
+pub mod tls;
+mod trace;
 pub mod transport;
 mod wake;
 mod watch;
 
 pub use admission::{AcceptorConfig, NegotiationReply};
-pub use connect::{Request, connect};
+pub use connect::{Request, Security, connect};
 pub use connecting::Connecting;
 pub use connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Connection, End, Negotiation, Output, Service};
 pub use dimsefast_protocol as protocol;
@@ -42,6 +46,7 @@ pub use message::{Message, Payload};
 pub use observe::{Observer, Wakeup, Want};
 pub use operation::{Patience, Reply, WaitError};
 pub use post::{Payloads, Post};
+pub use proxy::Proxies;
 pub use quota::Quota;
 pub use send::Outgoing;
 pub use sink::{
@@ -51,3 +56,4 @@ pub use sink::{
 };
 pub use source::Source;
 pub use statistics::{AssociationCounts, OperationStatistics, Outcome, ServerStatistics};
+pub use trace::{TRACE_COMMANDS, TRACE_PDUS, TRACE_TRANSITIONS, Trace, Traced};

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,16 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 
 use crate::admission::{AcceptorConfig, Admission, Seats};
+use crate::connect::Security;
 use crate::connection::{Connection, Core, Driver, Service};
+use crate::jobs::Job;
 use crate::log::{self, Level};
 use crate::process;
+use crate::proxy;
 use crate::statistics::{ServerStatistics, Statistics};
 use crate::task;
-use crate::transport::RuntimeTcp;
+use crate::tls::{self, TlsTransport};
+use crate::transport::{self, Ends, RuntimeTcp, Transport};
 
 /// Connections without an A-ASSOCIATE-RQ that are kept at the same time: in all, and from one address.
 const SILENT: usize = 1000;
@@ -29,6 +33,9 @@ const DRAIN: Duration = Duration::from_millis(250);
 
 /// See [`accept`].
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long a proxy may take for its header where there is no ACSE time-out.
+const HEADER: Duration = Duration::from_secs(30);
 
 /// How long accepting pauses where the system has no descriptor left.
 const EXHAUSTED: Duration = Duration::from_millis(100);
@@ -44,7 +51,11 @@ pub struct Server {
     connections: Mutex<HashMap<u64, Arc<Connection>>>,
     changed: std::sync::Condvar,
     silent: Mutex<VecDeque<(IpAddr, Weak<Connection>)>>,
+    /// Connections that are prepared apart, before they are one of `connections`.
+    preparing: AtomicUsize,
     stop: Notify,
+    /// Ends what is being prepared.
+    give_up: Notify,
     stopped: AtomicBool,
     /// Whether the accepting task still holds the socket.
     listening: AtomicBool,
@@ -70,6 +81,10 @@ impl Server {
             Some(socket2::Protocol::TCP),
         )?;
         socket.set_reuse_address(true)?;
+        if address.is_ipv6() {
+            // "::" is every address of the machine, whatever the system's default is; "0.0.0.0" is for IPv4 alone.
+            socket.set_only_v6(!address.ip().is_unspecified())?;
+        }
         socket.bind(&address.into())?;
         socket.listen(1024)?;
         socket.set_nonblocking(true)?;
@@ -86,7 +101,9 @@ impl Server {
             connections: Mutex::default(),
             changed: std::sync::Condvar::new(),
             silent: Mutex::default(),
+            preparing: AtomicUsize::new(0),
             stop: Notify::new(),
+            give_up: Notify::new(),
             stopped: AtomicBool::new(false),
             listening: AtomicBool::new(true),
             listener: Mutex::new(Some(listener.clone())),
@@ -123,6 +140,7 @@ impl Server {
     pub fn stop_accepting(&self) {
         if !self.stopped.swap(true, Ordering::AcqRel) {
             self.stop.notify_one();
+            self.give_up.notify_waiters();
         }
         drop(locked(&self.listener).take());
     }
@@ -257,11 +275,7 @@ async fn accept(server: &Arc<Server>, listener: &TcpListener) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, address)) => {
-                if let Some((connection, stream)) = admit(server, stream, address) {
-                    tokio::spawn(task::run(connection, stream));
-                }
-            }
+            Ok((stream, address)) => begin(server, stream, canonical(address)),
             // Out of descriptors or memory, or the peer has gone already: the first needs time, the second nothing.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
@@ -272,12 +286,106 @@ async fn accept(server: &Arc<Server>, listener: &TcpListener) {
     }
 }
 
-/// A connection for an accepted stream; none where the peer has gone already, or the server.
-fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) -> Option<(Arc<Connection>, Arc<TcpStream>)> {
+/// An IPv4 peer of a listener for both is one.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) => v6.ip().to_ipv4_mapped().map_or(address, |v4| SocketAddr::new(v4.into(), v6.port())),
+        SocketAddr::V4(_) => address,
+    }
+}
+
+/// Begins with an accepted stream: at once, or, where something has to be awaited first, apart from the accepting.
+fn begin(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) {
     let config = server.config();
+    let proxied = config.proxies.as_ref().is_some_and(|proxies| proxies.include(peer.ip()));
+    let stale = matches!(&config.security, Security::Tls(tls) if tls.is_due());
+    if !proxied && !stale {
+        start(server, &config, stream, peer);
+    } else if server.preparing.load(Ordering::Acquire) < SILENT {
+        server.preparing.fetch_add(1, Ordering::AcqRel);
+        tokio::spawn(begin_apart(server.clone(), config, stream, peer, proxied));
+    } else {
+        log::record(Level::Warning, || format!("{SILENT} connections wait for their headers: {peer} is closed"));
+    }
+}
+
+/// Reads a proxy's header, and certificates that have changed.
+async fn prepare_apart(
+    config: &AcceptorConfig,
+    stream: &mut TcpStream,
+    proxied: bool,
+) -> io::Result<Option<SocketAddr>> {
+    let header = if proxied {
+        let limit = config.acse_timeout.unwrap_or(HEADER);
+        tokio::time::timeout(limit, proxy::read_header(stream)).await??
+    } else {
+        None
+    };
+    if let Security::Tls(tls) = &config.security {
+        let tls = tls.clone();
+        // Files are read: that may take its time.
+        let _ = tokio::task::spawn_blocking(move || tls.refresh()).await;
+    }
+    Ok(header)
+}
+
+async fn begin_apart(
+    server: Arc<Server>,
+    config: Arc<AcceptorConfig>,
+    mut stream: TcpStream,
+    peer: SocketAddr,
+    proxied: bool,
+) {
+    let given_up = server.give_up.notified();
+    tokio::pin!(given_up);
+    given_up.as_mut().enable();
+    let prepared = if server.stopped.load(Ordering::Acquire) {
+        None
+    } else {
+        tokio::select! {
+            () = given_up => None,
+            prepared = prepare_apart(&config, &mut stream, proxied) => Some(prepared),
+        }
+    };
+    server.preparing.fetch_sub(1, Ordering::AcqRel);
+    match prepared {
+        Some(Ok(header)) => start(&server, &config, stream, header.map_or(peer, canonical)),
+        Some(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            log::record(Level::Debug, || format!("the proxy {peer} closed before its header was whole"));
+        }
+        Some(Err(error)) => log::record(Level::Error, || format!("the proxy {peer} is closed: {error}")),
+        None => {}
+    }
+}
+
+fn start(server: &Arc<Server>, config: &AcceptorConfig, stream: TcpStream, peer: SocketAddr) {
+    match admit(server, config, stream, peer) {
+        Ok((connection, stream)) => {
+            tokio::spawn(task::run(connection, stream));
+        }
+        // The peer has gone already, mostly.
+        Err(error) => log::record(Level::Info, || format!("the connection of {peer} cannot be used: {error}")),
+    }
+}
+
+/// A connection for an accepted stream.
+fn admit(
+    server: &Arc<Server>,
+    config: &AcceptorConfig,
+    stream: TcpStream,
+    peer: SocketAddr,
+) -> io::Result<(Arc<Connection>, Arc<TcpStream>)> {
+    let local = canonical(stream.local_addr()?);
+    transport::prepare(&stream, config.keepalive)?;
+    let session = (!matches!(config.security, Security::Plain)).then(tls::Session::new);
+    let (stream, bridge) = config.security.bridge_on_runtime(stream)?;
     let stream = Arc::new(stream);
-    let local = stream.local_addr().ok()?;
-    let transport = RuntimeTcp::new(stream.clone()).ok()?;
+    let mut transport: Box<dyn Transport> = Box::new(RuntimeTcp::new(stream.clone()));
+    if let (Security::Tls(tls), Some(session)) = (&config.security, &session) {
+        let secured = tls.server().map_err(io::Error::other)?;
+        let secured = TlsTransport::server(transport, secured, session.clone(), peer);
+        transport = Box::new(secured.map_err(io::Error::other)?);
+    }
     let protocol = Config {
         limits: Limits::default(),
         max_pdu_length: config.max_pdu_length,
@@ -286,18 +394,23 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) -> Option<(A
         pdu_timeout: config.network_timeout,
     };
     let association = Association::acceptor(protocol, Duration::ZERO);
-    let mut core = Core::new(association, Box::new(transport), config.store.clone(), config.bound);
+    let mut core = Core::new(association, transport, config.store.clone(), config.bound);
     core.network_timeout = config.network_timeout;
     core.admission = Some(Admission::new(server.clone(), peer.ip()));
+    let bridged = bridge.is_some();
+    core.bridge = bridge;
     core.statistics = Some(server.statistics.clone());
     server.statistics.connections.add(1);
     let driver = Driver::Runtime { notify: Notify::new() };
     let service = server.service.clone();
-    let connection = Connection::new(driver, core, service, Instant::now(), peer, local, Arc::downgrade(server));
+    let ends = Ends { peer, local, tls: session };
+    let connection = Connection::new(driver, core, service, Instant::now(), ends, Arc::downgrade(server));
     server.admit_silent(peer.ip(), &connection);
     locked(&server.connections).insert(connection.id, connection.clone());
     if server.stopped.load(Ordering::Acquire) {
         connection.give_up();
+    } else if bridged {
+        connection.submit(vec![Job::Secure]);
     }
-    Some((connection, stream))
+    Ok((connection, stream))
 }

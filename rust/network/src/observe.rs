@@ -27,6 +27,8 @@ pub enum Want {
     Finished,
     /// That the service has done what it was told of.
     Idle,
+    /// That it has been told of everything so far, whatever it has still to do.
+    Told,
 }
 
 impl Want {
@@ -34,6 +36,7 @@ impl Want {
         match self {
             Self::Finished => core.transport.is_none() && core.jobs.is_idle(),
             Self::Idle => core.jobs.is_idle(),
+            Self::Told => core.jobs.is_told(),
             _ if core.end.is_some() => true,
             Self::Negotiated => core.established,
             Self::Response(ids) => core.has_response(ids),
@@ -76,7 +79,9 @@ impl Connection {
 
     /// How many bytes have left by now: more of them are progress.
     pub fn written(&self) -> u64 {
-        self.lock().total_written
+        let core = self.lock();
+        let held = core.transport.as_ref().map_or(0, |transport| transport.unsent());
+        core.total_written.saturating_sub(held as u64)
     }
 
     /// Nobody waits for it any more.
@@ -113,11 +118,6 @@ impl Core {
     /// Whether another message may be put out.
     pub(crate) fn has_room(&self) -> bool {
         !self.sending && self.unwritten() <= OUTPUT_HIGH_WATER
-    }
-
-    /// How many bytes have not left yet.
-    pub(crate) fn unwritten(&self) -> usize {
-        self.association.output_length() - self.written
     }
 }
 

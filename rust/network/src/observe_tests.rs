@@ -15,7 +15,7 @@ use crate::message::Payload;
 use crate::operation::{Patience, WaitError};
 use crate::post::{Payloads, Post};
 use crate::sink::StorePlan;
-use crate::transport::Transport;
+use crate::transport::{Ends, Transport};
 
 struct Nobody;
 
@@ -36,7 +36,8 @@ fn connection(capacity: usize) -> (Arc<Connection>, Box<dyn Transport>) {
     let Pair { requestor, mut acceptor } = Pair::joined(StorePlan::Memory, capacity, 0);
     let driver = Driver::Runtime { notify: tokio::sync::Notify::new() };
     let address = ([127, 0, 0, 1], 0).into();
-    let near = Connection::new(driver, requestor, Arc::new(Nobody), Instant::now(), address, address, Weak::new());
+    let ends = Ends { peer: address, local: address, tls: None };
+    let near = Connection::new(driver, requestor, Arc::new(Nobody), Instant::now(), ends, Weak::new());
     (near, acceptor.transport.take().unwrap())
 }
 

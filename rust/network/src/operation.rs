@@ -110,6 +110,14 @@ impl Connection {
             }
             // A request of the peer that this thread does not ask for need not wait until it is done.
             self.hand_over(&mut core);
+            if core.is_traced()
+                && let Some(job) = core.jobs.start_serial()
+            {
+                drop(core);
+                self.submit(vec![job]);
+                core = self.lock();
+                continue;
+            }
             if patience.expired() {
                 break Err(WaitError::Timeout);
             }
@@ -128,9 +136,14 @@ impl Connection {
             if let (Some(waker), Some(socket)) = (&driving, &socket) {
                 let (read, write) = (core.wants_input(), core.has_output());
                 let timer = core.association.poll_timeout().map(|deadline| deadline.saturating_sub(self.now()));
+                let ready = core.has_input();
                 drop(core);
                 let timeout = patience.slice().into_iter().chain(timer).min();
-                let waited = wake::wait(std::os::fd::AsFd::as_fd(&**socket), waker, read, write, timeout);
+                let waited = if ready {
+                    Ok(Woken::Ready)
+                } else {
+                    wake::wait(std::os::fd::AsFd::as_fd(&**socket), waker, read, write, timeout)
+                };
                 let interrupted = patience.is_interrupted(matches!(waited, Ok(Woken::Early)));
                 core = self.lock();
                 if interrupted {
@@ -184,7 +197,7 @@ impl Connection {
         if (core.invoked.is_empty() || core.end.is_some())
             && let Some(socket) = &core.socket
         {
-            socket.arm(self, core.association.poll_timeout());
+            socket.arm(self, core.association.poll_timeout(), core.has_input());
         }
     }
 
@@ -377,6 +390,21 @@ impl Connection {
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
     pub fn negotiated(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
         self.wait(patience, |core| (core.established || core.end.is_some()).then_some(()))
+    }
+
+    /// Waits until the service has been told of everything that has happened so far.
+    ///
+    /// # Errors
+    /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
+    pub fn told(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
+        let next = |core: &mut Core| match core.jobs.start_serial() {
+            Some(job) => Some(Some(job)),
+            None => core.jobs.is_told().then_some(None),
+        };
+        while let Some(job) = self.wait(patience, next)? {
+            self.submit(vec![job]);
+        }
+        Ok(())
     }
 
     /// Waits until the transport is closed.

@@ -10,7 +10,7 @@ use dimsefast_protocol::pdu::{AssociateRq, UserInformation};
 use dimsefast_protocol::types::AeTitle;
 
 use super::Patience;
-use crate::connect::{Request, connect};
+use crate::connect::{Request, Security, connect};
 use crate::connection::{Connection, Service};
 use crate::jobs::Job;
 use crate::sink::StorePlan;
@@ -30,6 +30,8 @@ fn connected(listener: &TcpListener) -> Arc<Connection> {
         port: address.port(),
         bind: None,
         connect_timeout: None,
+        security: Security::Plain,
+        keepalive: None,
         config: Config {
             limits: Limits::default(),
             max_pdu_length: 0,

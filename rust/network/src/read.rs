@@ -7,6 +7,7 @@ use dimsefast_protocol::association::Fragment;
 
 use crate::connection::Core;
 use crate::drive::Drove;
+use crate::trace::ANY_PDUS;
 
 /// The size of a read, in bytes. One buffer a thread: idle connections hold none.
 pub(crate) const READ: usize = 256 << 10;
@@ -100,12 +101,17 @@ impl Core {
             Err(error) => return Some(Err(error)),
         };
         let received = self.association.handle_bytes(now, &room[start..]);
+        let traces = self.bound & ANY_PDUS != 0;
+        let seen = traces.then(|| room[start..].to_vec());
         incoming.whole = matches!(received.fragment, Some(Fragment::Data { last: true, .. }));
         if left >= DIRECT {
             self.hopes = HOPES;
         }
         transport.acknowledge_now();
         self.charge(now, length, 0);
+        if let Some(bytes) = seen {
+            self.trace_received(&bytes);
+        }
         self.advance(now);
         self.settle(now);
         Some(Ok(length == left))

@@ -13,7 +13,7 @@ use crate::message::Payload;
 use crate::operation::{Patience, WaitError};
 use crate::sink::StorePlan;
 use crate::source::Source;
-use crate::transport::Transport;
+use crate::transport::{Ends, Transport};
 
 struct Nobody;
 
@@ -27,7 +27,8 @@ fn connection(max_length: u32) -> (Arc<Connection>, Box<dyn Transport>) {
     let driver = Driver::Runtime { notify: tokio::sync::Notify::new() };
     let address = ([127, 0, 0, 1], 0).into();
     let epoch = Instant::now();
-    let near = Connection::new(driver, requestor, Arc::new(Nobody), epoch, address, address, Weak::new());
+    let ends = Ends { peer: address, local: address, tls: None };
+    let near = Connection::new(driver, requestor, Arc::new(Nobody), epoch, ends, Weak::new());
     (near, acceptor.transport.take().unwrap())
 }
 

@@ -4,13 +4,21 @@
 //! descriptor (or the peer) first".
 
 use std::collections::VecDeque;
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::Shutdown;
-use std::sync::{Arc, Mutex};
-
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use crate::tls;
 use crate::watch::WatchedSocket;
+
+/// The two ends of a connection, and what is between.
+pub(crate) struct Ends {
+    pub(crate) peer: SocketAddr,
+    pub(crate) local: SocketAddr,
+    pub(crate) tls: Option<Arc<tls::Session>>,
+}
 
 /// A non-blocking, ordered, reliable stream of bytes.
 pub trait Transport: Send {
@@ -28,6 +36,26 @@ pub trait Transport: Send {
 
     /// Writes what fits.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize>;
+
+    /// Writes what fits of several pieces, one behind the other.
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.write(slices.iter().find(|slice| !slice.is_empty()).map_or(&[], |slice| slice))
+    }
+
+    /// Writes what a transport holds that keeps what it was given for a while. `WouldBlock` where something is left.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    /// About how many bytes it holds that are still to be written; 0 for none.
+    fn unsent(&self) -> usize {
+        0
+    }
+
+    /// Whether it holds bytes that were received already: they can be read before the descriptor is ready.
+    fn has_input(&self) -> bool {
+        false
+    }
 
     /// Asks for immediate acknowledgement of what was read so far. The kernel forgets it, so it is asked for again around
     /// every read while a message is coming in: a peer with Nagle's algorithm on waits for the acknowledgement of the
@@ -61,14 +89,26 @@ fn receive(socket: impl AsFd, into: &mut Vec<u8>, most: usize) -> io::Result<usi
     Ok(length)
 }
 
+/// What every TCP connection of an association is set to: small messages leave at once, and where it is wanted the system asks a peer that has
+/// been silent for so long whether it is still there.
+pub(crate) fn prepare(socket: impl AsFd, keepalive: Option<Duration>) -> io::Result<()> {
+    let socket = socket2::SockRef::from(&socket);
+    socket.set_tcp_nodelay(true)?;
+    if let Some(idle) = keepalive {
+        let between = (idle / 4).max(Duration::from_secs(1));
+        let asked = socket2::TcpKeepalive::new().with_time(idle.max(Duration::from_secs(1))).with_interval(between);
+        socket.set_tcp_keepalive(&asked)?;
+    }
+    Ok(())
+}
+
 /// TCP driven by a blocking caller with poll(2).
 pub(crate) struct CallerTcp(Arc<WatchedSocket>);
 
 impl CallerTcp {
     /// Takes a connected, non-blocking socket.
-    pub(crate) fn new(socket: Arc<WatchedSocket>) -> io::Result<Self> {
-        socket.stream.set_nodelay(true)?;
-        Ok(Self(socket))
+    pub(crate) fn new(socket: Arc<WatchedSocket>) -> Self {
+        Self(socket)
     }
 }
 
@@ -83,6 +123,10 @@ impl Transport for CallerTcp {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         (&self.0.stream).write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&self.0.stream).write_vectored(slices)
     }
 
     fn acknowledge_now(&self) {
@@ -104,9 +148,8 @@ pub(crate) struct RuntimeTcp(Arc<tokio::net::TcpStream>);
 
 impl RuntimeTcp {
     /// Takes a stream registered with the runtime.
-    pub(crate) fn new(stream: Arc<tokio::net::TcpStream>) -> io::Result<Self> {
-        stream.set_nodelay(true)?;
-        Ok(Self(stream))
+    pub(crate) fn new(stream: Arc<tokio::net::TcpStream>) -> Self {
+        Self(stream)
     }
 }
 
@@ -122,6 +165,10 @@ impl Transport for RuntimeTcp {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.try_write(bytes)
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.try_write_vectored(slices)
     }
 
     fn acknowledge_now(&self) {

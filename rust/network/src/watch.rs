@@ -69,12 +69,13 @@ impl WatchedSocket {
     }
 
     /// The caller has left: an event on the socket, or the deadline (a time of the connection's own clock), is for the
-    /// watch.
-    pub(crate) fn arm(&self, connection: &Connection, deadline: Option<Duration>) {
+    /// watch. With `at_once` there is something to do that the socket does not know of.
+    pub(crate) fn arm(&self, connection: &Connection, deadline: Option<Duration>, at_once: bool) {
         let millis = deadline.map_or(u64::MAX, |deadline| u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
         connection.watch_deadline.store(millis, Ordering::Relaxed);
         let Ok(watch) = process::current().watch() else { return };
-        let event = Event::readable(self.key);
+        // That it can be written to is true nearly always.
+        let event = if at_once { Event::all(self.key) } else { Event::readable(self.key) };
         self.armed.store(true, Ordering::Relaxed);
         // Either fails where the system has no room left, and then time-outs do not run between calls.
         let _ = if self.polled.swap(true, Ordering::Relaxed) {

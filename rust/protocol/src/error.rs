@@ -16,6 +16,9 @@ pub struct PduError {
 }
 
 impl PduError {
+    /// The problem of a PDU type that is the beginning of a TLS record.
+    pub const TLS_RECORD: &'static str = "is that of a TLS record: one side speaks TLS, and the other plain DICOM";
+
     pub(crate) const fn invalid(field: &'static str, problem: &'static str) -> Self {
         Self { field, problem, abort_reason: AbortReason::INVALID_PARAMETER }
     }

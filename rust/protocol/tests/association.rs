@@ -208,7 +208,10 @@ fn another_protocol_version_is_rejected_by_the_provider() {
     pair.run();
     assert_eq!(pair.acceptor.events, [Event::Rejected(rejected), Event::CloseTransport]);
     assert_eq!(pair.requestor.end(), &Event::Rejected(rejected));
-    let first = pair.acceptor.association.take_transitions()[0];
+    let [made, first, ..] = pair.acceptor.association.take_transitions()[..] else {
+        panic!("two transitions at least")
+    };
+    assert_eq!((made.action.to_string().as_str(), made.next), ("AE-5", State::Sta2));
     assert_eq!((first.action.to_string().as_str(), first.next), ("AE-6", State::Sta13));
     // Only bit 0 is tested.
     let mut pair = Pair::of(config(), config(), {

@@ -1,6 +1,6 @@
 //! From Python's negotiation items to the protocol's, and back.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 
 use dimsefast_network::protocol::association::Config;
@@ -18,6 +18,7 @@ use pyo3::types::{PyAny, PyList, PyString, PyTuple};
 use crate::connection::Connection;
 use crate::pool::PythonService;
 use crate::storing::{self, StorePlan};
+use crate::tls::{Tls, chosen};
 use crate::wait::{seconds, waiting};
 use crate::wakeup::{Connecting, Wakeup};
 
@@ -138,13 +139,21 @@ fn proposed(contexts: &[Bound<'_, PyAny>]) -> PyResult<Vec<ProposedContext>> {
     Ok(found)
 }
 
+fn local_address(host: &str, port: u16, scope: u32) -> PyResult<SocketAddr> {
+    let host = if host.is_empty() { "0.0.0.0" } else { host };
+    match host.parse().map_err(|_| PyValueError::new_err(format!("{host:?} is not an IP address")))? {
+        IpAddr::V4(address) => Ok((address, port).into()),
+        IpAddr::V6(address) => Ok(SocketAddrV6::new(address, port, 0, scope).into()),
+    }
+}
+
 /// Opens an association and waits for the answer.
 ///
 /// Returns a connection that is established, rejected or aborted: `Connection.end` tells. Raises TimeoutError and ConnectionError where
 /// the peer cannot be reached. With `wakeup` it waits for nothing: it returns a `Connecting`, and the loop is woken with `token` when that has
 /// the connection.
 #[pyfunction]
-#[pyo3(signature = (host, port, *, called, calling, contexts, items, max_pdu, connect_timeout, acse_timeout, network_timeout, bind, store_to, bound, callback, wakeup=None, token=0))]
+#[pyo3(signature = (host, port, *, called, calling, contexts, items, max_pdu, connect_timeout, acse_timeout, network_timeout, bind, store_to, tls, bridged, keepalive, bound, callback, wakeup=None, token=0))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python call")]
 pub(crate) fn connect<'py>(
     py: Python<'py>,
@@ -158,8 +167,11 @@ pub(crate) fn connect<'py>(
     connect_timeout: Option<f64>,
     acse_timeout: Option<f64>,
     network_timeout: Option<f64>,
-    bind: Option<(String, u16)>,
+    bind: Option<(String, u16, u32)>,
     store_to: Option<Py<StorePlan>>,
+    tls: Option<Py<Tls>>,
+    bridged: bool,
+    keepalive: Option<f64>,
     bound: u32,
     callback: Py<PyAny>,
     wakeup: Option<PyRef<'_, Wakeup>>,
@@ -168,18 +180,14 @@ pub(crate) fn connect<'py>(
     let mut user = user_information(&items)?;
     user.max_length = Some(max_pdu);
     let network_timeout = seconds(network_timeout)?;
-    let bind = bind
-        .map(|(host, port)| -> PyResult<SocketAddr> {
-            let host = if host.is_empty() { "0.0.0.0" } else { &host };
-            let address = host.parse().map_err(|_| PyValueError::new_err(format!("{host:?} is not an IP address")))?;
-            Ok(SocketAddr::new(address, port))
-        })
-        .transpose()?;
+    let bind = bind.map(|(host, port, scope)| local_address(&host, port, scope)).transpose()?;
     let request = Request {
         host: host.clone(),
         port,
         bind,
         connect_timeout: seconds(connect_timeout)?,
+        security: chosen(tls.as_ref(), bridged),
+        keepalive: seconds(keepalive)?,
         config: Config {
             limits: Limits::default(),
             max_pdu_length: max_pdu,

@@ -8,17 +8,18 @@ use dimsefast_identifier::codec::TransferSyntax;
 use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
 use dimsefast_network::protocol::pdu::AssociateRj;
 use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource};
-use dimsefast_network::{self as network, End, NegotiationReply, Output, Payload, Reply, Source, WaitError, process};
+use dimsefast_network::{self as network, End, NegotiationReply, Output, Payload, Reply, Source, process};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::associate::{ae_title, uid};
-use crate::message::{Message, file_error};
+use crate::message::{Message, file_error, response};
 use crate::negotiation::Negotiation;
 use crate::pool::describe;
 use crate::prepared::{Object, Prepared};
 use crate::storing::{self, StorePlan};
+use crate::tls::Security;
 use crate::wait::{seconds, waiting};
 
 /// One association on one transport connection.
@@ -31,7 +32,7 @@ pub(crate) struct Connection {
 type Ending = (&'static str, u8, u8, u8, String);
 
 /// (kind, argument)
-pub(crate) type Described = (&'static str, Option<Py<Message>>);
+pub(crate) type Described = (&'static str, Option<Py<PyAny>>);
 
 /// The value of a command element: text and bytes as they are, numbers as US.
 #[derive(FromPyObject)]
@@ -125,6 +126,12 @@ impl Connection {
         py.detach(|| self.inner.negotiation()).map(Negotiation::new)
     }
 
+    /// What is between this connection and TCP.
+    #[getter]
+    fn security(&self) -> PyResult<Security> {
+        Ok(Security::new(self.live()?.clone()))
+    }
+
     /// Which notices and requests are handed to the callback.
     fn watch_notices(&self, py: Python<'_>, bits: u32) -> PyResult<()> {
         let connection = self.live()?;
@@ -147,11 +154,18 @@ impl Connection {
         let Some(job) = py.detach(|| connection.take_job()) else { return Ok(None) };
         let kind = job.kind();
         let described = describe(py, job)?;
-        if described.1.is_none() {
+        if kind == network::JobKind::Serial {
             // A notice has no end that anybody waits for.
             py.detach(|| connection.finish_job(kind));
         }
         Ok(Some(described))
+    }
+
+    /// Waits until everybody has been told of everything that has happened so far.
+    #[pyo3(signature = (timeout=None))]
+    fn wait_told(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<()> {
+        let connection = self.live()?;
+        waiting(py, seconds(timeout)?, None, |patience| connection.told(patience))
     }
 
     /// A request from `take_job` or `receive` has been performed.
@@ -502,12 +516,4 @@ fn on_behalf<T>(
 ) -> PyResult<T> {
     let Some(parent) = parent.map(|parent| parent.inner.clone()) else { return work(None) };
     work(Some(&|| parent.end().is_some()))
-}
-
-fn response(reply: Reply) -> Result<network::Message, WaitError> {
-    match reply {
-        Reply::Response(message) => Ok(message),
-        // Not asked for.
-        Reply::Request(_) => Err(WaitError::Ended),
-    }
 }

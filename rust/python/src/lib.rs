@@ -13,6 +13,7 @@ mod prepared;
 mod query;
 mod server;
 mod storing;
+mod tls;
 mod wait;
 mod wakeup;
 
@@ -65,6 +66,8 @@ mod _core {
     use super::server::Server;
     #[pymodule_export]
     use super::storing::{Layout, StorePlan, remove_leftovers, safe_name};
+    #[pymodule_export]
+    use super::tls::{Security, Tls, certificate_subject};
     #[pymodule_export]
     use super::wakeup::{Connecting, Wakeup};
     #[pymodule_export]

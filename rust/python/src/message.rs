@@ -7,7 +7,7 @@ use std::ptr;
 
 use dimsefast_identifier::Tag;
 use dimsefast_network::protocol::types::Uid;
-use dimsefast_network::{self as network, Received, Turn, part10};
+use dimsefast_network::{self as network, Received, Reply, Turn, WaitError, part10};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::ffi;
 use pyo3::prelude::*;
@@ -229,5 +229,14 @@ pub(crate) fn file_error(py: Python<'_>, error: std::io::Error, path: &Path) -> 
     match error.raw_os_error() {
         Some(number) => PyOSError::new_err((number, error.to_string(), text)),
         None => error.into(),
+    }
+}
+
+/// The response of a wait that was for none of the peer's requests.
+pub(crate) fn response(reply: Reply) -> Result<network::Message, WaitError> {
+    match reply {
+        Reply::Response(message) => Ok(message),
+        // Not asked for.
+        Reply::Request(_) => Err(WaitError::Ended),
     }
 }

@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use dimsefast_network::{self as network, Job, Notice, Service, process};
+use dimsefast_network::{self as network, Job, Notice, Service, Trace, Traced, process};
 use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 
 use crate::connection::{Connection, Described};
 use crate::message::Message;
@@ -153,10 +154,27 @@ fn call(py: Python<'_>, callback: &Py<PyAny>, connection: &Arc<network::Connecti
 /// A job as Python sees it: what is to be done, and with what.
 pub(crate) fn describe(py: Python<'_>, job: Job) -> PyResult<Described> {
     Ok(match job {
+        Job::Secure => ("secure", None),
         Job::Negotiate => ("negotiate", None),
         Job::Notice(notice) => (name(notice), None),
-        Job::Request(message) => ("request", Some(Py::new(py, Message::new(*message))?)),
+        Job::Trace(trace) => traced(py, trace)?,
+        Job::Request(message) => ("request", Some(Py::new(py, Message::new(*message))?.into_any())),
     })
+}
+
+/// `("received" | "sent", (time, bytes of a PDU))`, or `("transition", (time, state, event, action, next state))`; times in seconds since 1970.
+fn traced(py: Python<'_>, Trace { at, what }: Trace) -> PyResult<Described> {
+    let at = at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    let (kind, argument) = match what {
+        Traced::Received(pdu) => ("received", (at, PyBytes::new(py, &pdu)).into_pyobject(py)?),
+        Traced::Sent(pdu) => ("sent", (at, PyBytes::new(py, &pdu)).into_pyobject(py)?),
+        Traced::Transition(step) => {
+            let names =
+                (step.state.to_string(), step.event.to_string(), step.action.to_string(), step.next.to_string());
+            ("transition", (at, names.0, names.1, names.2, names.3).into_pyobject(py)?)
+        }
+    };
+    Ok((kind, Some(argument.into_any().unbind())))
 }
 
 fn name(notice: Notice) -> &'static str {

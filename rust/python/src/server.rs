@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dimsefast_network::protocol::negotiation::{SupportedContext, SupportedContexts};
 use dimsefast_network::protocol::types::AeTitle;
-use dimsefast_network::{self as network, AcceptorConfig, Quota, process};
+use dimsefast_network::{self as network, AcceptorConfig, Proxies, Quota, Security, process};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -15,6 +15,7 @@ use crate::associate::{ae_title, uid};
 use crate::connection::Connection;
 use crate::pool::PythonService;
 use crate::storing::{self, StorePlan};
+use crate::tls::{Tls, chosen, setup_error};
 use crate::wait::seconds;
 
 /// (abstract syntax, transfer syntaxes, SCU role, SCP role)
@@ -54,6 +55,10 @@ pub(crate) struct Settings {
     implementation_class_uid: String,
     implementation_version_name: Option<String>,
     store_to: Option<Py<StorePlan>>,
+    tls: Option<Py<Tls>>,
+    bridged: bool,
+    proxies: Option<Vec<String>>,
+    keepalive: Option<f64>,
     bound: u32,
 }
 
@@ -69,6 +74,14 @@ impl Settings {
                 Ok((ae_title(&title)?.trimmed().to_vec(), offer.clone()))
             })
             .collect::<PyResult<_>>()?;
+        let security = chosen(self.tls.as_ref(), self.bridged);
+        if let Security::Tls(tls) = &security {
+            tls.server().map_err(setup_error)?;
+        }
+        let proxies = self.proxies.as_deref().map(Proxies::within).transpose();
+        let proxies = proxies.map_err(|network| {
+            PyValueError::new_err(format!("proxy_protocol: {network:?} is no network such as \"10.0.0.0/8\""))
+        })?;
         Ok(AcceptorConfig {
             ae_titles: titles(&self.ae_titles)?,
             require_called: self.require_called,
@@ -86,6 +99,9 @@ impl Settings {
             async_ops: self.asynchronous_operations,
             implementation_uid: uid(&self.implementation_class_uid),
             store: storing::plan(self.store_to.as_ref()),
+            security,
+            proxies,
+            keepalive: seconds(self.keepalive)?,
             implementation_version: self.implementation_version_name.map(String::into_bytes),
             bound: self.bound,
         })

@@ -45,13 +45,15 @@ impl Wakeup {
         self.inner.take()
     }
 
-    /// Whether it is so already: "negotiated", "ended", "finished" (closed, and its service told) or "idle" (its service told).
+    /// Whether it is so already: "negotiated", "ended", "finished" (closed, and its service told), "idle" (its service
+    /// is done) or "told" (its service told, if not done).
     fn until(&self, py: Python<'_>, connection: &Connection, what: &str, token: u64) -> PyResult<bool> {
         let want = match what {
             "negotiated" => Want::Negotiated,
             "ended" => Want::Ended,
             "finished" => Want::Finished,
             "idle" => Want::Idle,
+            "told" => Want::Told,
             other => return Err(PyValueError::new_err(format!("nobody can wait for {other:?}"))),
         };
         let connection = connection.live()?;

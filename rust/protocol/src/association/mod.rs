@@ -244,9 +244,16 @@ impl Association {
         self.config.pdu_timeout = timeout;
     }
 
-    /// Records transitions from now on, or no longer. The first one (Evt1 or Evt5) is over by then: it made the association.
+    /// Records transitions from now on, or no longer. The first one (Evt1 or Evt5), which made the association, is among them where nothing
+    /// has happened since.
     pub fn trace(&mut self, on: bool) {
-        self.trace = on.then(Vec::new);
+        let first = match self.state {
+            State::Sta4 => Some((state::Event::Evt1, Action::AE1)),
+            State::Sta2 => Some((state::Event::Evt5, Action::AE5)),
+            _ => None,
+        };
+        let made = |(event, action)| Transition { state: State::Sta1, event, action, next: self.state };
+        self.trace = on.then(|| first.map(made).into_iter().collect());
     }
 
     // What comes out ----------------------------------------------------------------------------------------------------

@@ -145,6 +145,16 @@ impl Association {
         }
     }
 
+    /// Whether the next byte that comes begins a PDU.
+    pub fn is_between_pdus(&self) -> bool {
+        self.receiver.position == Position::Pdu
+    }
+
+    /// Whether what comes is still understood as PDUs.
+    pub fn is_listening(&self) -> bool {
+        self.receiver.position != Position::Lost
+    }
+
     /// Takes bytes that were read. Takes none, and gives nothing, where it needs more to go on.
     pub fn handle_bytes<'a>(&mut self, now: Duration, input: &'a [u8]) -> Received<'a> {
         if input.is_empty() {
@@ -172,11 +182,12 @@ impl Association {
         // The type is looked at before the length means anything: HTTP and TLS greetings have lengths, too.
         let kind = input[0];
         if !matches!(kind, kind::ASSOCIATE_RQ..=kind::ABORT) {
-            return self.invalid(
-                now,
-                input,
-                PduError::unrecognized("PDU type", "is none of PS3.8: the peer is no DICOM node"),
-            );
+            let problem = match kind {
+                // RFC 8446 5.1: change_cipher_spec, alert, handshake and application_data.
+                20..=23 => PduError::TLS_RECORD,
+                _ => "is none of PS3.8: the peer is no DICOM node",
+            };
+            return self.invalid(now, input, PduError::unrecognized("PDU type", problem));
         }
         let Some(header) = input.first_chunk::<6>() else { return NOTHING };
         let length = u32::from_be_bytes([header[2], header[3], header[4], header[5]]);

@@ -1,0 +1,492 @@
+"""TLS by the core: both roles, what is agreed on, each way in which it fails, slow and hostile peers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from certificates import Certificates
+from conftest import wait_until
+from dimsefast import (
+    TLS,
+    AssociationTimeout,
+    PeerUnreachable,
+    TLSFailed,
+    build_context,
+    build_role,
+    evt,
+)
+from dimsefast.sop_class import CTImageStorage, Verification
+from faces import AE, Client, face  # noqa: F401
+from pydicom import Dataset, FileMetaDataset, dcmread
+from test_lifecycle import raw_listener
+from test_services import CT, EXPLICIT, FIND, GET, encoded, provider, query
+
+ECHO = [build_context(Verification)]
+
+
+@pytest.fixture(scope="module")
+def hospital(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def server_tls(hospital: Certificates) -> TLS:
+    return hospital.tls("archive")
+
+
+@pytest.fixture(scope="module")
+def client_tls(hospital: Certificates) -> TLS:
+    return hospital.tls("modality")
+
+
+def connect(server: Any, tls: TLS | None, contexts: Any = ECHO, **options: Any) -> Any:
+    ae = AE("REQUESTOR")
+    ae.acse_timeout = 30
+    return ae.connect("127.0.0.1", server.port, contexts=contexts, ae_title="PROVIDER", tls=tls, **options)
+
+
+def test_both_ends_show_what_was_agreed_on(server_tls: TLS, client_tls: TLS) -> None:
+    with provider(tls=server_tls) as server, connect(server, client_tls) as assoc:
+        assert assoc.send_c_echo().Status == 0x0000
+        (acceptor,) = server.active_associations
+        for end, peer in ((assoc, "archive"), (acceptor, "modality")):
+            assert end.tls.version == "TLSv1.3" and end.tls.cipher_suite.startswith("TLS_AES_")
+            assert f"CN={peer}" in end.tls.peer_subject
+            assert ssl.DER_cert_to_PEM_cert(end.tls.peer_certificate).startswith("-----BEGIN")
+    assert assoc.is_released
+
+
+def test_plain_associations_have_no_tls() -> None:
+    with provider() as server, connect(server, None) as assoc:
+        assert assoc.tls is None
+
+
+def test_the_next_association_resumes_and_still_knows_its_peer(server_tls: TLS, client_tls: TLS) -> None:
+    with provider(tls=server_tls) as server:
+        for _ in range(3):
+            with connect(server, client_tls) as assoc:
+                assert assoc.send_c_echo().Status == 0x0000
+                (acceptor,) = server.active_associations
+                assert "CN=modality" in acceptor.tls.peer_subject and "CN=archive" in assoc.tls.peer_subject
+            wait_until(lambda: not server.active_associations)
+
+
+def big_object() -> Dataset:
+    dataset = Dataset()
+    dataset.SOPClassUID, dataset.SOPInstanceUID = CTImageStorage, "1.2.3.4.5"
+    dataset.add_new(0x00091010, "OB", os.urandom(6_000_000))
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = EXPLICIT
+    return dataset
+
+
+@pytest.mark.parametrize("max_pdu", [16384, 262144])
+def test_objects_arrive_as_they_are(server_tls: TLS, client_tls: TLS, tmp_path: Path, max_pdu: int) -> None:
+    kept: list[Any] = []
+
+    def on_store(event: Any) -> int:
+        kept.append(event.encoded_dataset(include_meta=False))
+        return 0
+
+    big = big_object()
+    contexts = [build_context(CTImageStorage, EXPLICIT)]
+    with provider((evt.EVT_C_STORE, on_store), tls=server_tls) as server:
+        server.ae.maximum_pdu_size = max_pdu
+        with connect(server, client_tls, contexts) as assoc:
+            assert assoc.send_c_store(CT).Status == 0x0000
+            assert assoc.send_c_store(big).Status == 0x0000
+    assert kept[0] == encoded(CT) and big[0x00091010].value in kept[1]
+    with provider(tls=server_tls, store_to=tmp_path) as server, connect(server, client_tls, contexts) as assoc:
+        assert all(result.status == 0 for result in assoc.store([CT, big] * 3))
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".dcm", ".dcm"]
+    uid = dcmread(CT, stop_before_pixels=True).SOPInstanceUID
+    assert encoded(tmp_path / f"{uid}.dcm") == encoded(CT)
+
+
+def test_a_requestor_receives_more_than_it_reads_at_once(server_tls: TLS, client_tls: TLS) -> None:
+    """What is decrypted already is nothing that the socket wakes anybody for."""
+    big, received = big_object(), []
+
+    def on_get(event: Any) -> Any:
+        yield 4
+        for _ in range(4):
+            yield 0xFF00, big
+
+    def on_find(event: Any) -> Any:
+        for number in range(10_000):
+            yield 0xFF00, query(PatientID=str(number))
+
+    def on_store(event: Any) -> int:
+        received.append(event.encoded_dataset(include_meta=False))
+        return 0
+
+    contexts = [build_context(uid, EXPLICIT) for uid in (FIND, GET, CTImageStorage)]
+    with provider((evt.EVT_C_GET, on_get), (evt.EVT_C_FIND, on_find), tls=server_tls) as server:
+        options: Any = {
+            "evt_handlers": [(evt.EVT_C_STORE, on_store)],
+            "ext_neg": [build_role(CTImageStorage, scp_role=True)],
+        }
+        with connect(server, client_tls, contexts, **options) as assoc:
+            assert [status.Status for status, _ in assoc.send_c_get(query(), GET)][-1] == 0x0000
+            assert len(received) == 4 and all(big[0x00091010].value in data for data in received)
+            responses = assoc.send_c_find(query(PatientID=""), FIND)
+            next(responses)
+            time.sleep(0.5)  # meanwhile more have come than are taken in: the rest waits, and is taken later
+            found = [identifier.PatientID for _, identifier in responses if identifier is not None]
+            assert found == [str(number) for number in range(1, 10_000)]
+
+
+def test_requestors_wait_and_are_watched_as_on_tcp(server_tls: TLS, client_tls: TLS) -> None:
+    with provider(tls=server_tls) as server:
+        assoc = connect(server, client_tls)
+        (acceptor,) = server.active_associations
+        acceptor.abort()
+        wait_until(lambda: assoc.is_aborted)
+        assoc = connect(server, client_tls)
+        assoc.network_timeout = 0.3
+        wait_until(lambda: assoc.is_aborted)
+
+
+# Each failure: typed, on one line, with the peer's name
+
+
+def check_failure(
+    kind: str, words: str, port: int, tls: TLS | None, caplog: pytest.LogCaptureFixture | None = None
+) -> None:
+    """Connecting raises, associating gives an aborted association that says the same, and the acceptor logs."""
+    with pytest.raises(TLSFailed, match=words) as caught:
+        AE().connect("127.0.0.1", port, contexts=ECHO, ae_title="PEER", tls=tls)
+    assert caught.value.kind == kind and caught.value.peer == f"PEER@127.0.0.1:{port}"
+    assert "\n" not in str(caught.value) and isinstance(caught.value, ConnectionError)
+    assoc = AE().associate("127.0.0.1", port, contexts=ECHO, ae_title="PEER", tls=tls)
+    assert assoc.is_aborted and not assoc.is_established and not assoc.is_rejected
+    assert assoc.failure is not None and assoc.failure == str(caught.value)
+    if caplog is not None:
+        wait_until(lambda: "TLS with 127.0.0.1:" in caplog.text, "the acceptor's line")
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        ("expired", "expired", "has expired"),
+        ("name", "wrong name", 'not for "127.0.0.1" but for .*elsewhere'),
+        ("stranger", "untrusted", "no CA that is trusted here"),
+    ],
+)
+def test_a_bad_certificate(
+    hospital: Certificates,
+    client_tls: TLS,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    fault: str,
+    kind: str,
+    words: str,
+) -> None:
+    issuer = Certificates(tmp_path, "Elsewhere") if fault == "stranger" else hospital
+    names = ("elsewhere",) if fault == "name" else ()
+    files = issuer.issue(f"bad-{fault}", *names, expired=fault == "expired")
+    with provider(tls=TLS(*files, ca=hospital.ca)) as server:
+        check_failure(kind, words, server.port, client_tls, caplog)
+        assert connect(server, TLS(*hospital.issue("lax"), verify_peer="none")).send_c_echo().Status == 0
+    if fault == "name":
+        with provider(tls=TLS(*files, ca=hospital.ca)) as server:
+            for tls in (hospital.tls("a", server_name="elsewhere"), hospital.tls("b", check_server_name=False)):
+                with connect(server, tls) as assoc:
+                    assert assoc.send_c_echo().Status == 0
+                    (acceptor,) = server.active_associations
+                    assert acceptor.tls.server_name in ("elsewhere", None)
+                wait_until(lambda: not server.active_associations)
+
+
+def test_a_requestor_whose_certificate_is_missing_or_bad(
+    hospital: Certificates, server_tls: TLS, caplog: pytest.LogCaptureFixture
+) -> None:
+    with provider(tls=server_tls) as server:
+        check_failure("refused", "requires a certificate", server.port, TLS(ca=hospital.ca), caplog)
+        expired = TLS(*hospital.issue("late", expired=True), ca=hospital.ca)
+        check_failure("refused", "our certificate has expired", server.port, expired, caplog)
+        assert "no certificate" in caplog.text and "has expired" in caplog.text
+    asking = hospital.tls("asking", verify_peer="request")
+    with provider(tls=asking) as server, connect(server, TLS(ca=hospital.ca)) as assoc:
+        assert assoc.send_c_echo().Status == 0
+        assert server.active_associations[0].tls.peer_certificate is None
+
+
+def test_revoked_certificates_of_either_side(
+    hospital: Certificates, server_tls: TLS, client_tls: TLS, caplog: pytest.LogCaptureFixture
+) -> None:
+    files = hospital.issue("revoked")
+    revoked, lists = TLS(*files, ca=hospital.ca), [hospital.revoke(files[0])]
+    wary = hospital.tls("wary", revocation_lists=lists)
+    with provider(tls=revoked) as server:
+        check_failure("revoked", "has been revoked", server.port, wary, caplog)
+        assert connect(server, client_tls).send_c_echo().Status == 0
+    with provider(tls=wary) as server:
+        check_failure("refused", "our certificate has been revoked", server.port, revoked, caplog)
+        assert connect(server, client_tls).send_c_echo().Status == 0
+
+
+def test_plain_dicom_at_a_tls_port_and_tls_at_a_plain_port(
+    server_tls: TLS, client_tls: TLS, caplog: pytest.LogCaptureFixture
+) -> None:
+    with provider(tls=server_tls) as server:
+        check_failure("not TLS", "the peer speaks TLS", server.port, None, caplog)
+        assert "the peer speaks plain DICOM" in caplog.text
+    caplog.clear()
+    with provider() as server:
+        check_failure("not TLS", "answers in plain DICOM", server.port, client_tls)
+        wait_until(lambda: "is that of a TLS record" in caplog.text)
+
+
+def test_a_peer_that_closes_or_says_nothing(client_tls: TLS) -> None:
+    with raw_listener(close=True) as port, pytest.raises(TLSFailed, match="closed during the TLS handshake") as caught:
+        AE().connect("127.0.0.1", port, contexts=ECHO, tls=client_tls)
+    assert caught.value.kind == "closed"
+    ae = AE()
+    ae.acse_timeout = 0.3
+    with raw_listener() as port, pytest.raises(AssociationTimeout, match="TLS handshake was not finished in time"):
+        ae.connect("127.0.0.1", port, contexts=ECHO, tls=client_tls)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(PeerUnreachable):
+        AE().connect("127.0.0.1", port, contexts=ECHO, tls=client_tls)
+
+
+def old(context: ssl.SSLContext) -> ssl.SSLContext:
+    """What speaks TLS 1.1 at best."""
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    return context
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_old_versions(
+    hospital: Certificates, server_tls: TLS, client_tls: TLS, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = old(hospital.context("antique", server_side=True))
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        for _ in range(2):
+            stream, _ = listener.accept()
+            try:
+                context.wrap_socket(stream, server_side=True)
+            except OSError:
+                stream.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    check_failure("version", "TLS 1.2 and 1.3", listener.getsockname()[1], client_tls)
+    thread.join()
+    listener.close()
+    with provider(tls=server_tls) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as stream, pytest.raises(OSError):
+            old(hospital.context("antique", server_side=False)).wrap_socket(stream, server_hostname="localhost")
+        wait_until(lambda: "version of TLS is too old" in caplog.text)
+
+
+# Configuration
+
+
+def test_what_is_no_good_is_refused_with_the_reason(hospital: Certificates, tmp_path: Path) -> None:
+    certificate, key = hospital.issue("files")
+    with pytest.raises(ValueError, match="belong together"):
+        TLS(certificate)
+    with pytest.raises(FileNotFoundError, match="missing"):
+        TLS(tmp_path / "missing.pem", key)
+    with pytest.raises(ValueError, match=r"files\.pem.*no private key"):
+        TLS(certificate, certificate)
+    with pytest.raises(ValueError, match=r"Extended BCP 195.*B\.11.*finite-field"):
+        TLS(profile="extended")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no TLS profile"):
+        TLS(profile="best")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="verify_peer"):
+        TLS(verify_peer="perhaps")  # type: ignore[arg-type]
+    for unfit, words in ((TLS(ca=hospital.ca), "needs a certificate"), (TLS(certificate, key), "ca=")):
+        with pytest.raises(ValueError, match=words):
+            provider(tls=unfit)
+    with pytest.raises(TypeError, match="its own argument"):
+        provider(tls=ssl.create_default_context())
+    assert "bcp195" in repr(TLS(ca=hospital.ca))
+
+
+@pytest.mark.parametrize("profile", ["bcp195", "non-downgrading"])
+def test_profiles_and_tls_1_2(hospital: Certificates, profile: Any) -> None:
+    with provider(tls=hospital.tls("profiled", profile=profile)) as server:
+        context = hospital.context("modality", server_side=False)
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        with socket.create_connection(("127.0.0.1", server.port)) as stream:
+            with context.wrap_socket(stream, server_hostname="localhost") as secured:
+                cipher = secured.cipher()
+                assert cipher is not None and cipher[0].startswith("ECDHE-RSA-AES")
+        # DHE and CBC are nobody's.
+        context.set_ciphers("DHE+AESGCM:ECDHE+AES:!AESGCM" if profile == "bcp195" else "DHE+AESGCM")
+        with socket.create_connection(("127.0.0.1", server.port)) as stream, pytest.raises(OSError):
+            context.wrap_socket(stream, server_hostname="localhost")
+
+
+def test_a_renewed_certificate_needs_no_restart(
+    hospital: Certificates, client_tls: TLS, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    issuer = Certificates(tmp_path)
+    tls = TLS(*issuer.issue("renewed"), ca=hospital.ca)
+
+    def subject(port: int) -> str:
+        with AE().connect("127.0.0.1", port, contexts=ECHO, tls=TLS(*files, ca=issuer.ca)) as assoc:
+            return str(assoc.tls.peer_subject)
+
+    files = hospital.issue("renewing-client")
+    with provider(tls=tls) as server:
+        assert "CN=renewed" in subject(server.port)
+        fresh = issuer.issue("fresh")
+        for name, source in zip(("renewed.pem", "renewed.key"), fresh, strict=True):
+            (tmp_path / name).write_bytes(source.read_bytes())
+        wait_until(lambda: "CN=fresh" in subject(server.port), "the renewed certificate")
+        (tmp_path / "renewed.pem").write_text("broken")
+        wait_until(lambda: "CN=fresh" in subject(server.port) and "goes on" in caplog.text, "the line about the file")
+        with pytest.raises(ValueError, match=r"renewed\.pem"):
+            tls.reload()
+        (tmp_path / "renewed.pem").write_bytes(fresh[0].read_bytes())
+        tls.reload()
+
+
+# Slow, hostile and unlucky peers
+
+
+def test_silent_tls_connections_cost_only_themselves(server_tls: TLS, client_tls: TLS) -> None:
+    with provider(tls=server_tls) as server:
+        silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(200)]
+        try:
+            silent[-1].sendall(b"\x16\x03\x01")  # the beginning of a handshake, and no more
+            with connect(server, client_tls) as assoc:
+                assert assoc.send_c_echo().Status == 0x0000
+        finally:
+            for stream in silent:
+                stream.close()
+
+
+def test_a_handshake_that_trickles_has_the_deadline_of_a_request(server_tls: TLS) -> None:
+    with provider(tls=server_tls) as server:
+        server.ae.acse_timeout = 0.5
+        hello = b"\x16\x03\x01\x02\x00" + bytes(512)
+        with socket.create_connection(("127.0.0.1", server.port)) as stream:
+            stream.settimeout(30)
+            ended = threading.Event()
+
+            def trickle() -> None:
+                for byte in hello:
+                    if ended.wait(0.05):
+                        return
+                    try:
+                        stream.sendall(bytes([byte]))
+                    except OSError:
+                        return
+
+            thread = threading.Thread(target=trickle)
+            thread.start()
+            with suppress(ConnectionResetError):
+                assert stream.recv(100) in (b"", b"\x15\x03\x03\x00\x02\x01\x00"), "closed, perhaps with a close_notify"
+            ended.set()
+            thread.join()
+
+
+def test_bytes_one_at_a_time(server_tls: TLS, client_tls: TLS, tmp_path: Path) -> None:
+    with provider(tls=server_tls, store_to=tmp_path) as server, trickling_proxy(server.port) as port:
+        ae = AE()
+        contexts = [build_context(CTImageStorage, EXPLICIT), build_context(Verification)]
+        with ae.connect("127.0.0.1", port, contexts=contexts, tls=client_tls) as assoc:
+            assert assoc.send_c_echo().Status == 0x0000
+            assert assoc.send_c_store(CT).Status == 0x0000
+    (stored,) = tmp_path.iterdir()
+    assert encoded(stored) == encoded(CT)
+
+
+@contextmanager
+def trickling_proxy(port: int) -> Iterator[int]:
+    """Passes on bytes one by one, both ways."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(4096):
+                for byte in data:
+                    target.send(bytes([byte]))
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            return
+
+    def serve() -> None:
+        near, _ = listener.accept()
+        with near, socket.create_connection(("127.0.0.1", port)) as far:
+            for end in (near, far):
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            back = threading.Thread(target=pump, args=(far, near))
+            back.start()
+            pump(near, far)
+            back.join()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        thread.join()
+        listener.close()
+
+
+def test_garbage_after_the_handshake(hospital: Certificates, server_tls: TLS, client_tls: TLS) -> None:
+    with provider(tls=server_tls) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as stream:
+            context = hospital.context("modality", server_side=False)
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            secured = context.wrap_socket(stream, server_hostname="localhost", suppress_ragged_eofs=True)
+            os.write(secured.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+            with pytest.raises(OSError):
+                while secured.recv(1000):
+                    pass
+                raise ConnectionError("closed")
+            secured.close()
+        with connect(server, client_tls) as assoc:
+            assert assoc.send_c_echo().Status == 0
+
+
+def test_shutdown_ends_handshakes_and_associations(server_tls: TLS, client_tls: TLS) -> None:
+    server = provider(tls=server_tls)
+    with socket.create_connection(("127.0.0.1", server.port)):
+        assoc = connect(server, client_tls)
+        started = time.monotonic()
+        server.shutdown()
+        assert time.monotonic() - started < 30
+        wait_until(lambda: assoc.is_aborted)
+
+
+# The client
+
+
+def test_the_client_finds_stores_and_receives_by_tls(hospital: Certificates, server_tls: TLS, tmp_path: Path) -> None:
+    with provider(tls=server_tls, store_to=tmp_path) as server:
+        peer = f"PROVIDER@127.0.0.1:{server.port}"
+        with Client(peer, tls=hospital.tls("client")) as client:
+            client.echo()
+            assert client.store(CT).ok
+        with Client(peer) as client, pytest.raises(TLSFailed, match="the peer speaks TLS"):
+            client.echo()
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_nothing_is_logged_for_a_look_at_the_port(server_tls: TLS, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO), provider(tls=server_tls) as server:
+        for _ in range(5):
+            socket.create_connection(("127.0.0.1", server.port)).close()
+        wait_until(lambda: not server._core.connections())
+    assert "TLS with" not in caplog.text
