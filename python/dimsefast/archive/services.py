@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..events import EventType
     from ..presentation import PresentationContext
     from ..server import AssociationServer
+    from ..tls import TLS
     from .archive import Archive
 
 #: Associations at the same time.
@@ -86,6 +87,7 @@ class Services:
         worklist: str | PathLike[str] | None = None,
         maximum_associations: int = _MAXIMUM_ASSOCIATIONS,
         block: bool = True,
+        tls: TLS | None = None,
     ) -> AssociationServer | None:
         """Serves Verification, Storage, Query/Retrieve and, with a folder for it, Modality Worklist.
 
@@ -96,8 +98,9 @@ class Services:
             worklist: a folder of worklist items; see `Worklist`.
             maximum_associations: at the same time; one more is rejected.
             block: serve until Ctrl-C; otherwise return the server.
+            tls: speak TLS.
 
-        Raises OSError where the address cannot be bound.
+        Raises OSError where the address cannot be bound, ValueError for TLS that no server can use.
         """
         archive = cast("Archive", self)
         provider = Provider(archive, destinations=destinations, worklist=worklist)
@@ -109,6 +112,7 @@ class Services:
             contexts=provider.contexts(),
             evt_handlers=provider.handlers,
             store_to=archive.store_to,
+            tls=tls,
         )
 
     def _provider(self) -> Provider:
