@@ -8,7 +8,7 @@ use dimsefast_identifier::codec::TransferSyntax;
 use dimsefast_network::protocol::command::{self, CommandField, CommandSet, Priority, Status};
 use dimsefast_network::protocol::pdu::AssociateRj;
 use dimsefast_network::protocol::types::{AbortReason, RejectReason, RejectResult, RejectSource};
-use dimsefast_network::{self as network, End, NegotiationReply, Output, Payload, Reply, Source, WaitError, process};
+use dimsefast_network::{self as network, End, NegotiationReply, Output, Payload, Reply, Source, process};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
