@@ -28,10 +28,17 @@ def written(folder: Path, text: str) -> Path:
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     configuration = Configuration(
         access=AccessSettings((), {"CT 1": ("echo", "store"), "NOBODY": ()}),
-        destinations={"WORK": DestinationSettings("[::1]:104", 4, 2, True), 'A"B': DestinationSettings("ws:11112")},
+        destinations={
+            "WORK": DestinationSettings("[::1]:104", 4, 2, True, True),
+            'A"B': DestinationSettings("ws:11112"),
+        },
     )
     configuration = changed(configuration, "storage", {"database": 'a\n"\\€#\x7f[', "durability": "power"})
     configuration = changed(configuration, "network", {"ae_titles": ("ONE", "TWO"), "acse_timeout": 0.5, "port": 0})
+    configuration = changed(configuration, "network", {"proxy_protocol": ("10.0.0.0/8", "::1")})
+    configuration = changed(
+        configuration, "tls", {"certificate": "node.pem", "key": "node.key", "verify_peer": "request"}
+    )
     configuration = with_paths_from(configuration, tmp_path)
     text = as_toml(configuration)
     assert load(written(tmp_path, text)) == configuration
@@ -65,6 +72,9 @@ def test_paths_begin_at_the_folder_of_the_file(tmp_path: Path) -> None:
         ("network = 5\n", 1, "[network] is a section with settings, not 5"),
         ('\n[network]\nport = "104"\n', 3, "port is a whole number"),
         ("[network]\nport = true\n", 2, "port is a whole number"),
+        ('[network]\nproxy_protocol = "10.0.0.0/8"\n', 2, "proxy_protocol is a list of networks"),
+        ('[network]\nproxy_protocol = ["10.0.0.0/8", "lb"]\n', 2, "has 'lb', which is no network"),
+        ('[tls]\nverify_peer = "maybe"\n', 2, "[tls] verify_peer is 'require' or 'request' or 'none'"),
         ("[network]\nacse_timeout = -1\n", 2, "acse_timeout is a number of seconds"),
         ('[network]\nae_titles = "A"\n', 2, "ae_titles is a list of AE titles"),
         ('[network]\nae_titles = ["A", \n "MUCH TOO LONG A TITLE"]\n', 2, "has a title that is none"),

@@ -9,7 +9,7 @@ import urllib.request
 from typing import Any
 
 import pytest
-from dimsefast import sop_class
+from dimsefast import TLS, sop_class
 from dimsefast.archive import extended
 from dimsefast.archive.logs import JsonFormatter, TextFormatter
 from dimsefast.archive.monitoring import Monitoring
@@ -43,8 +43,11 @@ def test_a_limit_ends_a_query_behind_that_many_matches() -> None:
 
 
 def test_destinations_are_what_the_provider_takes() -> None:
-    found = address_of(DestinationSettings("[::1]:104", 3, 1, True))
-    assert found == ("::1", 104, {"parallel_associations": 3, "retries": 1, "decompress": True})
+    tls = TLS(verify_peer="none")
+    options = {"parallel_associations": 3, "retries": 1, "decompress": True}
+    found = address_of(DestinationSettings("[::1]:104", 3, 1, True), tls)
+    assert found == ("::1", 104, {**options, "tls": None})
+    assert address_of(DestinationSettings("ws:104", 3, 1, True, True), tls) == ("ws", 104, {**options, "tls": tls})
 
 
 @pytest.mark.parametrize("formatter", [JsonFormatter, TextFormatter])

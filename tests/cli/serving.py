@@ -80,10 +80,13 @@ def served(folder: Path, *arguments: Any) -> Iterator[Served]:
 
 
 class Gate:
-    """A wire to a port that lets so many bytes of the one who connects through, and the rest once it is opened."""
+    """A wire to a port that lets so many bytes of the one who connects through, and the rest once it is opened.
 
-    def __init__(self, port: int, limit: int) -> None:
-        self._target, self._left = port, limit
+    It may say something itself first.
+    """
+
+    def __init__(self, port: int, limit: int, greeting: bytes = b"") -> None:
+        self._target, self._left, self._greeting = port, limit, greeting
         self.reached, self._open = threading.Event(), threading.Event()
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -96,6 +99,7 @@ class Gate:
         except OSError:
             return
         far = socket.create_connection(("127.0.0.1", self._target))
+        far.sendall(self._greeting)
         back = threading.Thread(target=self._copy, args=(far, near, False))
         back.start()
         self._copy(near, far, True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
+from certificates import Certificates
 from conftest import wait_until
-from dimsefast import AE, AssociationRejected, Client, build_context, query
+from dimsefast import AE, AssociationRejected, Client, Receiver, StatusError, build_context, query
 from dimsefast.sop_class import CTImageStorage, Verification
 from prometheus_client.parser import text_string_to_metric_families
 from pydicom import Dataset
@@ -52,6 +55,51 @@ def test_a_move_to_a_destination_of_the_configuration(tmp_path: Path) -> None:
         assert report["ok"] and report["completed"] == 1
         error = run("move", server.name, "-k", f"StudyInstanceUID={CT_STUDY}", "--to", "NOBODY", status=1).stderr
         assert "must know the AE NOBODY" in error
+
+
+def test_tls_of_the_server_and_towards_destinations(tmp_path: Path) -> None:
+    hospital = Certificates(tmp_path / "certificates")
+    certificate, key = hospital.issue("archive")
+    path = tmp_path / "serve.toml"
+    path.write_text(
+        f"[tls]\ncertificate = {str(certificate)!r}\nkey = {str(key)!r}\nca = {str(hospital.ca)!r}\n"
+        '[network]\nproxy_protocol = ["192.0.2.0/24"]\n'
+    )
+    client = hospital.tls("modality")
+    with Receiver("SELF", "127.0.0.1:0", tmp_path / "in", tls=client) as receiver:
+        destinations = [
+            "--destination",
+            f"SELF={receiver.address},tls=true",
+            "--destination",
+            f"WRONG={receiver.address}",
+        ]
+        with served(tmp_path / "archive", "-c", path, *destinations) as server, Client(server.name, tls=client) as peer:
+            assert peer.store([CT, MR]).ok
+            assert peer.move(query.study(study_instance_uid=CT_STUDY), to="SELF").completed == 1
+            assert (tmp_path / "in" / f"{CT_UID}.dcm").exists()
+            with pytest.raises(StatusError):
+                peer.move(query.study(study_instance_uid=CT_STUDY), to="WRONG")
+            assert "the peer speaks TLS" in run("echo", server.name, status=1).stderr
+            if (echoscu := shutil.which("echoscu")) is not None:
+                secured = [
+                    "+tls",
+                    hospital.folder / "modality.key",
+                    hospital.folder / "modality.pem",
+                    "+cf",
+                    hospital.ca,
+                ]
+                command = [echoscu, *map(str, secured), "-aec", "ARCHIVE", "127.0.0.1", str(server.port)]
+                subprocess.run(command, check=True, timeout=LIMIT)
+
+
+def test_a_load_balancer_names_the_peer(tmp_path: Path) -> None:
+    with served(tmp_path / "archive", "--proxy-protocol", "127.0.0.0/8") as server:
+        balancer = Gate(server.port, 1_000_000, b"PROXY TCP4 192.0.2.7 10.0.0.1 4711 104\r\n")
+        try:
+            run("echo", f"ARCHIVE@127.0.0.1:{balancer.port}")
+        finally:
+            balancer.close()
+        wait_until(lambda: "192.0.2.7" in server.log.read_text())
 
 
 def test_several_titles_and_no_other(tmp_path: Path) -> None:
@@ -134,6 +182,12 @@ def test_what_cannot_be_used_is_one_line(tmp_path: Path) -> None:
         assert f"cannot listen on 127.0.0.1:{port} for metrics" in error and len(error.splitlines()) == 1
     assert "nowhere.toml" in run("serve", "-c", tmp_path / "nowhere.toml", status=1).stderr
     assert "no/where.log" in run(*common, "-p", 0, "--log-file", tmp_path / "no/where.log", status=1).stderr
+    certificates = ["--tls-certificate", *Certificates(tmp_path / "certificates").issue("archive")]
+    certificates.insert(2, "--tls-key")
+    error = run(*common, "-p", 0, *certificates, status=1).stderr
+    assert "[tls] ca is empty" in error and len(error.splitlines()) == 1
+    assert "belong together" in run(*common, "-p", 0, *certificates[2:], "--tls-verify", "none", status=1).stderr
+    assert "missing.pem" in run(*common, "-p", 0, *certificates, "--tls-ca", tmp_path / "missing.pem", status=1).stderr
     assert "[access] lets nobody do anything" in run(*common, "-p", 0, "--access-others", "", status=1).stderr
     (tmp_path / "file").write_text("x")
     error = run("serve", tmp_path / "file", "-p", 0, status=1).stderr

@@ -15,6 +15,7 @@ from ..client.peer import parse_address
 from ..presentation import PresentationContext
 from ..server import AssociationServer
 from ..statistics import Metric, prometheus_text, server_metrics
+from ..tls import TLS
 from .archive import Archive
 from .configuration import ConfigurationError
 from .errors import ArchiveError
@@ -35,13 +36,14 @@ _NO_LIMIT = 1e9
 class ArchiveServer:
     """Opens the archive, and serves it until `stop`.
 
-    Raises ArchiveError where the archive cannot be opened, OSError where an address cannot be bound, ConfigurationError
-    for access rules that let nobody do anything.
+    Raises ArchiveError where the archive cannot be opened, OSError where an address cannot be bound or a certificate
+    cannot be read, ConfigurationError for TLS that cannot be used and for access rules that let nobody do anything.
     """
 
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self._is_stopping = False
+        self._tls = tls_of(configuration)
         storage, query, workflow = configuration.storage, configuration.query, configuration.workflow
         self.archive = Archive(
             storage.location,
@@ -90,6 +92,8 @@ class ArchiveServer:
             contexts=offers.others,
             store_to=self.archive.store_to,
             contexts_by_calling_aet=offers.by_calling_aet,
+            tls=self._tls if self.configuration.tls.certificate else None,
+            proxy_protocol=network.proxy_protocol,
         )
         assert server is not None
         return server
@@ -109,7 +113,7 @@ class ArchiveServer:
     def _destination(self, title: str) -> Destination | None:
         """Where a destination is: asked for each C-MOVE and report, so that the configuration may change."""
         found = self.configuration.destinations.get(title.strip())
-        return None if found is None else address_of(found)
+        return None if found is None else address_of(found, self._tls)
 
     @property
     def address(self) -> str:
@@ -121,13 +125,16 @@ class ArchiveServer:
         """Takes over the destinations and the access rules, for what begins from now on.
 
         Gives the names of the sections that have changed besides, for which it has to be started anew. Raises
-        ConfigurationError for access rules that let nobody do anything; nothing has changed then.
+        ConfigurationError and OSError as at the start; nothing has changed then.
         """
         before = self.configuration
         offers = Offers(self.provider, configuration.access)
-        self.configuration = replace(before, destinations=configuration.destinations, access=configuration.access)
+        after = replace(before, destinations=configuration.destinations, access=configuration.access)
+        # Destinations may be the first that speak it.
+        self._tls = self._tls or tls_of(after)
+        self.configuration = after
         self.server.offer(offers.others, offers.by_calling_aet)
-        sections = ("storage", "network", "query", "workflow", "log", "metrics")
+        sections = ("storage", "network", "tls", "query", "workflow", "log", "metrics")
         return [name for name in sections if getattr(before, name) != getattr(configuration, name)]
 
     def stop(self, grace: float | None = None) -> None:
@@ -223,13 +230,36 @@ class Offers:
             raise ConfigurationError("[access] lets nobody do anything: name some operations, in others or in peers")
 
 
-def address_of(destination: DestinationSettings) -> Destination:
-    """A destination as the provider takes it."""
+def tls_of(configuration: Configuration) -> TLS | None:
+    """TLS as the configuration says, for the server and for destinations; None where nobody speaks it."""
+    settings = configuration.tls
+    to_destinations = any(destination.tls for destination in configuration.destinations.values())
+    if not (settings.certificate or settings.key or to_destinations):
+        return None
+    if settings.certificate and not settings.ca and settings.verify_peer != "none":
+        raise ConfigurationError(
+            '[tls] ca is empty: say whose certificates are trusted, or let everybody in by verify_peer = "none"'
+        )
+    try:
+        return TLS(
+            settings.certificate or None,
+            settings.key or None,
+            ca=settings.ca or None,
+            profile=settings.profile,
+            verify_peer=settings.verify_peer,
+        )
+    except ValueError as error:
+        raise ConfigurationError(f"[tls] {error}") from None
+
+
+def address_of(destination: DestinationSettings, tls: TLS | None) -> Destination:
+    """A destination as the provider takes it; `tls` is for those that speak it."""
     host, port = parse_address(destination.address, "a destination", "host:port", 1)
-    options = {
+    options: dict[str, Any] = {
         "parallel_associations": destination.parallel_associations,
         "retries": destination.retries,
         "decompress": destination.decompress,
+        "tls": tls if destination.tls else None,
     }
     return host, port, options
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..events import EventType
     from ..presentation import PresentationContext
     from ..server import AssociationServer
+    from ..tls import TLS
     from .archive import Archive
 
 #: Associations at the same time.
@@ -100,6 +101,7 @@ class Services:
         commitment: bool = True,
         mpps: bool = True,
         block: bool = True,
+        tls: TLS | None = None,
     ) -> AssociationServer | None:
         """Serves Verification, Storage, Query/Retrieve, Storage Commitment, MPPS and, with a folder, Modality Worklist.
 
@@ -113,8 +115,9 @@ class Services:
             commitment, mpps: whether Storage Commitment and Modality Performed Procedure Step are offered; see
                 `Provider`.
             block: serve until Ctrl-C; otherwise return the server.
+            tls: speak TLS.
 
-        Raises OSError where the address cannot be bound.
+        Raises OSError where the address cannot be bound, ValueError for TLS that no server can use.
         """
         archive = cast("Archive", self)
         provider = Provider(archive, destinations=destinations, worklist=worklist, commitment=commitment, mpps=mpps)
@@ -126,4 +129,5 @@ class Services:
             contexts=provider.contexts(),
             evt_handlers=provider.handlers,
             store_to=archive.store_to,
+            tls=tls,
         )

@@ -6,6 +6,7 @@ are made of it. Values are as TOML has them.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from dataclasses import Field, dataclass, field, fields
@@ -99,6 +100,20 @@ class Titles(Kind):
             check_title(title)
 
 
+class Networks(Kind):
+    """Networks or addresses; may be none."""
+
+    def check(self, value: Any) -> None:
+        """Whether it is that."""
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f'is a list of networks such as "10.0.0.0/8", not {value!r}')
+        for network in value:
+            try:
+                ipaddress.ip_network(network, strict=False)
+            except ValueError:
+                raise ValueError(f'has {network!r}, which is no network such as "10.0.0.0/8"') from None
+
+
 class Operations(Kind):
     """What peers may do."""
 
@@ -174,6 +189,12 @@ class NetworkSettings:
     address: str = _setting("0.0.0.0", Text(), "The address to listen at.", "--address")
     port: int = _setting(11112, Whole(0, 65535), "The port to listen at; 0 takes a free one.", "-p --port")
     ae_titles: tuple[str, ...] = _setting(("ARCHIVE",), Titles(), "Its own AE titles.", "-aet --ae-title")
+    proxy_protocol: tuple[str, ...] = _setting(
+        (),
+        Networks(),
+        "Networks of load balancers: what connects from there begins with a header of the PROXY protocol.",
+        "--proxy-protocol",
+    )
     require_called_aet: bool = _setting(
         True, Switch(), "Whether peers must call it by one of its AE titles.", "--require-called-aet"
     )
@@ -203,6 +224,29 @@ class NetworkSettings:
         Seconds(),
         "At the end, what is in progress gets so many seconds; 0 for as long as it takes.",
         "--shutdown-timeout",
+    )
+
+
+@dataclass(frozen=True)
+class TLSSettings:
+    """TLS, of the server and towards destinations: the arguments of `dimsefast.TLS`."""
+
+    certificate: str = _setting(
+        "",
+        File(),
+        "Its certificate (PEM), read again when it changes. Empty: associations are plain.",
+        "--tls-certificate",
+    )
+    key: str = _setting("", File(), "The certificate's key (PEM), without a password.", "--tls-key")
+    ca: str = _setting("", File(), "CAs whose certificates are trusted: a PEM file, or a folder of them.", "--tls-ca")
+    profile: Literal["bcp195", "non-downgrading"] = _setting(
+        "bcp195", Choice(("bcp195", "non-downgrading")), "The profile of PS3.15.", "--tls-profile"
+    )
+    verify_peer: Literal["require", "request", "none"] = _setting(
+        "require",
+        Choice(("require", "request", "none")),
+        "Whether peers have to show a certificate that is trusted; none lets in everybody.",
+        "--tls-verify",
     )
 
 
@@ -289,6 +333,7 @@ class DestinationSettings:
     decompress: bool = _setting(
         False, Switch(), "Whether pixel data may be decoded where it is not taken as it is.", ""
     )
+    tls: bool = _setting(False, Switch(), "Whether it speaks TLS, by the settings of [tls].", "")
 
 
 @dataclass(frozen=True)
@@ -308,6 +353,7 @@ class Configuration:
 
     storage: StorageSettings = field(default_factory=StorageSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
+    tls: TLSSettings = field(default_factory=TLSSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
     workflow: WorkflowSettings = field(default_factory=WorkflowSettings)
     log: LogSettings = field(default_factory=LogSettings)
@@ -321,6 +367,7 @@ class Configuration:
 SECTIONS: Final[dict[str, type[Any]]] = {
     "storage": StorageSettings,
     "network": NetworkSettings,
+    "tls": TLSSettings,
     "query": QuerySettings,
     "workflow": WorkflowSettings,
     "log": LogSettings,

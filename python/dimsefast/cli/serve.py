@@ -58,13 +58,16 @@ def _option(name: str, flags: list[str], metadata: Any, default: Any) -> Callabl
     elif isinstance(kind, settings.Titles):
         more = {"multiple": True, "metavar": "AET"}
         words = f"{words} May be repeated."
+    elif isinstance(kind, settings.Networks):
+        more = {"multiple": True, "metavar": "NETWORK"}
+        words = f"{words} May be repeated."
     elif isinstance(kind, settings.Operations):
         more = {"metavar": "OPERATION,..."}
     elif isinstance(kind, settings.File):
         more = {"metavar": "PATH"}
     elif isinstance(kind, settings.Address):
         more = {"metavar": "HOST:PORT"}
-    shown = "" if default == "" else f" Default: {_word(default)}."
+    shown = "" if default in ("", ()) else f" Default: {_word(default)}."
     return click.option(*flags, name, help=f"{words}{shown}", **more)
 
 
@@ -84,7 +87,7 @@ def _word(value: Any) -> str:
     multiple=True,
     metavar="AET=HOST:PORT",
     help="Where C-MOVE sends objects, and where storage commitment is reported to. Behind commas: "
-    "parallel_associations=N, retries=N, decompress=true. May be repeated.",
+    "parallel_associations=N, retries=N, decompress=true, tls=true. May be repeated.",
 )
 @click.option(
     "--access",
@@ -247,9 +250,10 @@ def _tell(server: ArchiveServer, as_json: bool) -> None:
         row = {"listening": server.address, "ae_titles": titles, "folder": str(server.archive.folder), **held}
         print(json.dumps(row | ({} if metrics is None else {"metrics": metrics})), flush=True)
         return
+    how = " by TLS" if server.configuration.tls.certificate else ""
     counts = f"{held['patients']} patients, {held['studies']} studies, {held['instances']} objects"
     more = "" if metrics is None else f"; metrics at {metrics}"
-    print(f"{', '.join(titles)} listens at {server.address}, {server.archive.folder}: {counts}{more}", flush=True)
+    print(f"{', '.join(titles)} listens at {server.address}{how}, {server.archive.folder}: {counts}{more}", flush=True)
 
 
 def _reload(server: ArchiveServer, read: Callable[[], Configuration]) -> None:
