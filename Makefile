@@ -50,7 +50,7 @@ test-python: build
 peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
 	sh tools/peers.sh $(BIN)/python
 
-lint: build ## rustfmt, clippy, ruff, mypy
+lint: build ## rustfmt, clippy, ruff, mypy, pyright
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	$(FLOOR) fmt --check
@@ -59,6 +59,7 @@ lint: build ## rustfmt, clippy, ruff, mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/pyright
 	$(BIN)/python -m mypy.stubtest dimsefast._core
 	$(BIN)/zizmor --offline --quiet .github/workflows
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

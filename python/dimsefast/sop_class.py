@@ -78,7 +78,8 @@ def message_type(uid: str) -> str | None:
 
 def uid_to_sop_class(uid: str) -> SOPClass:
     """The SOP class of a UID, known or not."""
-    return SOPClass(str(uid))
+    # pydicom's annotation says that UIDs of all classes are plain ones.
+    return SOPClass(str(uid))  # pyright: ignore[reportReturnType]
 
 
 def register_uid(uid: str, keyword: str, service_class: type[ServiceClass], dimse_msg_type: str | None = None) -> None:
