@@ -14,11 +14,12 @@ FLOOR := cd benches/floor && CARGO_TARGET_DIR=target cargo
 
 FUZZ_TARGETS := $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 FUZZ_SECONDS ?= 60
+SOAK_SECONDS ?= 600
 
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python test-wheel peers lint format bench bench-page fuzz wheel docs clean
+.PHONY: help build demo test test-rust test-python test-wheel peers conformance storm soak lint format bench bench-page fuzz sanitize miri deny wheel docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -49,6 +50,16 @@ test-python: build
 
 peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
 	sh tools/peers.sh $(BIN)/python
+
+conformance: build peers ## the conformance cases against ourselves and the real peers, into docs/conformance-results.md
+	@mkdir -p docs
+	$(BIN)/python -m tests.conformance.peers docs/conformance-results.md
+
+storm: build ## thousands of idle, silent, slow and short-lived peers, with figures
+	$(BIN)/python -m tests.endurance.storm
+
+soak: build ## full load for SOAK_SECONDS without growth
+	$(BIN)/python -m tests.endurance.soak --seconds $(SOAK_SECONDS)
 
 lint: build ## rustfmt, clippy, ruff, mypy, pyright
 	cargo fmt --all --check
@@ -87,6 +98,20 @@ fuzz: ## run each fuzz target for a minute; FUZZ_SECONDS=1200 for longer
 		mkdir -p fuzz/found/$$target; \
 		RUSTC_BOOTSTRAP=1 cargo fuzz run $$target fuzz/found/$$target fuzz/corpus/$$target -- -max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=1024 || exit 1; \
 	done
+
+# The sanitizers are for the nightly compiler, too.
+SANITIZED := -p dimsefast-protocol -p dimsefast-identifier -p dimsefast-network
+
+sanitize: ## the tests of the crates with unsafe code, and those they rest on, under the address sanitizer
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS=-Zsanitizer=address CARGO_TARGET_DIR=target/sanitize \
+		cargo test --locked --quiet --target $$(rustc -vV | sed -n 's/^host: //p') $(SANITIZED)
+
+miri: ## the crates without I/O under Miri; needs a nightly toolchain with the component
+	cargo +nightly miri test --locked --quiet -p dimsefast-protocol -p dimsefast-identifier
+
+deny: ## licences and sources of the dependencies
+	command -v cargo-deny >/dev/null || cargo install --locked --quiet cargo-deny
+	cargo deny --locked check licenses bans sources
 
 # zig links against the glibc that the manylinux tag names. On other systems the wheel is for this machine.
 wheel: $(STAMPS)/venv ## build a wheel and a source distribution into dist/, and check their tags

@@ -37,6 +37,7 @@ from .presentation import (
     build_context,
     build_role,
 )
+from .quota import Quota
 from .sending import StoreResult
 from .sop_class import register_uid
 from .storing import DISCARD, StoreTo, safe_name
@@ -71,6 +72,7 @@ __all__ = [
     "Peer",
     "PeerUnreachable",
     "Progress",
+    "Quota",
     "Received",
     "Receiver",
     "ReceiverError",

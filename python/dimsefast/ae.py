@@ -33,6 +33,7 @@ from .presentation import (
     PresentationContext,
     build_context,
 )
+from .quota import QuotaOptions
 from .server import AssociationServer, ServerBase
 from .storing import StoreTarget, prepared
 from .waiting import run
@@ -55,7 +56,7 @@ Opened = TypeVar("Opened", bound=AssociationBase)
 Server = TypeVar("Server", bound=ServerBase)
 
 
-class Entity:
+class Entity(QuotaOptions):
     """What an application entity is in both faces: its settings, and how it opens and accepts associations."""
 
     def __init__(self, ae_title: str | None = None) -> None:

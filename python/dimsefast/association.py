@@ -501,6 +501,8 @@ class Association(NormalizedRequests, AssociationBase):
     ) -> Iterator[tuple[Dataset, Dataset | None]]:
         """Sends a query; yields (status, identifier) for each response as it comes, last the final status with None.
 
+        The identifier of a response that is no dataset is None, and logged.
+
         Leaving the loop early cancels the query. After an abort or time-out the last item is (empty Dataset, None).
 
         Raises, at the first step: RuntimeError (not established), ValueError (no fitting context, identifier not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from .association import AssociationBase
 
 Storable = Dataset | str | Path | bytes
+
+LOGGER = logging.getLogger("dimsefast.requests")
 
 C_STORE_RQ, C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF
 
@@ -392,7 +395,8 @@ class Responses(Stream[tuple[Any, Any]]):
         status = message.status
         if self._raw:
             return status, message.dataset()
-        return status_from(message), _identifier(message, self._syntax, self._field, status not in _NOT_FINAL)
+        final = status not in _NOT_FINAL
+        return status_from(message), _identifier(self._association, message, self._syntax, self._field, final)
 
     def _break(self, error: BaseException) -> None:
         assert self._connection is not None
@@ -427,8 +431,10 @@ class Responses(Stream[tuple[Any, Any]]):
         await _end(self._association, self._connection, self._number)
 
 
-def _identifier(message: _core.Message, syntax: str, field: int, final: bool) -> Dataset | None:
-    """The identifier of a response, decoded as far as it makes sense."""
+def _identifier(
+    association: AssociationBase, message: _core.Message, syntax: str, field: int, final: bool
+) -> Dataset | None:
+    """The identifier of a response, decoded as far as it makes sense; None for one that is no dataset."""
     if final and field == C_FIND_RQ:
         # Some peers flag a dataset there: the standard has none.
         return None
@@ -436,7 +442,12 @@ def _identifier(message: _core.Message, syntax: str, field: int, final: bool) ->
         return None
     data = message.dataset()
     if data:
-        return decode_dataset(data, syntax)
+        try:
+            return decode_dataset(data, syntax)
+        except ValueError as error:
+            # The responses behind it are worth having.
+            LOGGER.error("%s: the identifier of a response was dropped: %s", association._name, error)
+            return None
     if field != C_FIND_RQ and message.status != 0x0000:
         # Where nothing failed there is no list on the wire; users expect one.
         empty = Dataset()

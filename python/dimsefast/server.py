@@ -11,6 +11,7 @@ from ._arguments import ContextsByCallingAET, checked_offers
 from .association import Association, AssociationBase, core_bits, core_timeout
 from .events import EventType, HandlerTable
 from .presentation import PresentationContext
+from .quota import core_quota
 
 if TYPE_CHECKING:
     import ssl
@@ -39,6 +40,8 @@ class Settings(NamedTuple):
     unrestricted_storage: bool
     maximum_associations: int
     maximum_per_calling: int | None
+    quota_per_calling: tuple[int | None, float | None, float | None] | None
+    quota_per_address: tuple[int | None, float | None, float | None] | None
     maximum_pdu_size: int
     acse_timeout: float | None
     network_timeout: float | None
@@ -174,6 +177,8 @@ class ServerBase:
             unrestricted_storage=_config.UNRESTRICTED_STORAGE_SERVICE,
             maximum_associations=ae.maximum_associations,
             maximum_per_calling=ae.maximum_associations_per_calling_aet,
+            quota_per_calling=core_quota(ae.quota_per_calling_aet),
+            quota_per_address=core_quota(ae.quota_per_address),
             maximum_pdu_size=ae.maximum_pdu_size,
             acse_timeout=core_timeout(ae.acse_timeout),
             network_timeout=core_timeout(ae.network_timeout),

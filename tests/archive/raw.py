@@ -64,19 +64,19 @@ class Row(NamedTuple):
     computed: dict[str, Element]
 
 
-def text(elements: list[Element], keyword: str, vr: str) -> str:
+def text(elements: list[Element], keyword: str) -> str:
     """A value as an index has it: without padding."""
     value = next((element.value for element in elements if element.keyword == keyword), b"")
     character_set = next((element.value for element in elements if element.keyword == "SpecificCharacterSet"), b"")
-    decoded = value.decode({b"ISO_IR 192": "utf-8", b"ISO_IR 100": "latin-1"}.get(character_set, "ascii"), "replace")
-    return decoded.strip(" \0") if vr == "LO" else decoded.rstrip("\0 ")
+    # What is beyond ASCII without having been declared is read as Latin 1, too.
+    return value.decode("utf-8" if character_set == b"ISO_IR 192" else "cp1252", "replace").strip(" \0")
 
 
 def rows(objects: list[list[Element]], level: str) -> list[Row]:
     """What there is at a level, of objects in the order in which they were stored."""
     latest: dict[str, list[Element]] = {}
     for one in objects:
-        uid = text(one, INSTANCE, "UI")
+        uid = text(one, INSTANCE)
         latest.pop(uid, None)
         latest[uid] = one
     grouped: dict[tuple[str, ...], list[list[Element]]] = {}
@@ -87,7 +87,7 @@ def rows(objects: list[list[Element]], level: str) -> list[Row]:
 
 
 def _place(one: list[Element], depth: int) -> tuple[str, ...]:
-    return tuple(text(one, keyword, "LO" if keyword == "PatientID" else "UI") for keyword in UNIQUE[:depth])
+    return tuple(text(one, keyword) for keyword in UNIQUE[:depth])
 
 
 def _computed(objects: list[list[Element]], place: tuple[str, ...]) -> dict[str, Element]:
@@ -103,9 +103,9 @@ def _computed(objects: list[list[Element]], place: tuple[str, ...]) -> dict[str,
                 keyword = f"NumberOf{name}Related{what}"
                 found[keyword] = Element(keyword, "IS", str(count).encode())
         if depth == 2:
-            classes = b"\\".join(sorted({text(one, CLASS, "UI").encode() for one in below}))
+            classes = b"\\".join(sorted({text(one, CLASS).encode() for one in below}))
             found["SOPClassesInStudy"] = Element("SOPClassesInStudy", "UI", classes)
-            newest = {_place(one, 3): text(one, "Modality", "CS").strip() for one in below}
+            newest = {_place(one, 3): text(one, "Modality").strip() for one in below}
             modalities = sorted({value for value in newest.values() if value and "\\" not in value})
             found["ModalitiesInStudy"] = Element("ModalitiesInStudy", "CS", "\\".join(modalities).encode())
     return found
@@ -129,5 +129,5 @@ def expected(found: list[Row], identifier: list[Element], model: UID, options: O
         if matcher.matches(plain(row, asked)):
             assert answer is not None
             responses.append(answer)
-            instances |= {text(one, INSTANCE, "UI") for one in row.instances}
+            instances |= {text(one, INSTANCE) for one in row.instances}
     return responses, instances

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
-ASSOCIATE_RQ, ASSOCIATE_AC, DATA, RELEASE_RQ, RELEASE_RP, ABORT = 1, 2, 4, 5, 6, 7
+ASSOCIATE_RQ, ASSOCIATE_AC, ASSOCIATE_RJ, DATA, RELEASE_RQ, RELEASE_RP, ABORT = range(1, 8)
 C_STORE_RQ, C_FIND_RQ, C_STORE_RSP = 0x0001, 0x0020, 0x8001
 NO_DATASET = 0x0101
 
@@ -62,11 +62,11 @@ def decode_command(data: bytes) -> dict[int, int | bytes]:
     return elements
 
 
-def _item(kind: int, body: bytes) -> bytes:
+def item(kind: int, body: bytes) -> bytes:
     return struct.pack(">BBH", kind, 0, len(body)) + body
 
 
-def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
+def items(data: bytes) -> Iterator[tuple[int, bytes]]:
     at = 0
     while at < len(data):
         kind, _, length = struct.unpack_from(">BBH", data, at)
@@ -75,8 +75,8 @@ def _items(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _user_information(window: tuple[int, int] | None, max_length: int) -> bytes:
-    items = _item(0x51, struct.pack(">I", max_length)) + _item(0x52, b"1.2.826.0.1")
-    return _item(0x50, items + (_item(0x53, struct.pack(">HH", *window)) if window else b""))
+    known = item(0x51, struct.pack(">I", max_length)) + item(0x52, b"1.2.826.0.1")
+    return item(0x50, known + (item(0x53, struct.pack(">HH", *window)) if window else b""))
 
 
 class Peer:
@@ -179,11 +179,11 @@ class Peer:
         kind, body = self.read_pdu()
         assert kind == ASSOCIATE_RQ
         contexts = b""
-        for item_kind, item in _items(body[68:]):
-            if item_kind == 0x20:
-                syntax = next(value for sub, value in _items(item[4:]) if sub == 0x40)
-                contexts += _item(0x21, bytes([item[0], 0, 0, 0]) + _item(0x40, syntax))
-        application = _item(0x10, b"1.2.840.10008.3.1.1.1")
+        for kind, context in items(body[68:]):
+            if kind == 0x20:
+                syntax = next(value for sub, value in items(context[4:]) if sub == 0x40)
+                contexts += item(0x21, bytes([context[0], 0, 0, 0]) + item(0x40, syntax))
+        application = item(0x10, b"1.2.840.10008.3.1.1.1")
         user = _user_information(window, max_length)
         self.send_pdu(ASSOCIATE_AC, body[:68] + application + contexts + user)
 
@@ -230,11 +230,11 @@ def requestor(
     with socket.create_connection(("127.0.0.1", port)) as stream:
         peer = Peer(stream)
         proposed = b"".join(
-            _item(0x20, bytes([number, 0, 0, 0]) + _item(0x30, abstract.encode()) + _item(0x40, transfer.encode()))
+            item(0x20, bytes([number, 0, 0, 0]) + item(0x30, abstract.encode()) + item(0x40, transfer.encode()))
             for number, (abstract, transfer) in contexts.items()
         )
         titles = struct.pack(">HH16s16s32x", 1, 0, b"PROVIDER".ljust(16), b"SCRIPTED".ljust(16))
-        application = _item(0x10, b"1.2.840.10008.3.1.1.1")
+        application = item(0x10, b"1.2.840.10008.3.1.1.1")
         peer.send_pdu(ASSOCIATE_RQ, titles + application + proposed + _user_information(window, max_length))
         assert peer.read_pdu()[0] == ASSOCIATE_AC
         yield peer

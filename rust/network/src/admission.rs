@@ -1,6 +1,7 @@
 //! Admitting associations: what an acceptor offers, who gets a seat, and the answer to an A-ASSOCIATE-RQ.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use dimsefast_protocol::types::{AeTitle, RejectReason, RejectResult, RejectSourc
 use crate::connection::{Connection, Core};
 use crate::jobs::Notice;
 use crate::listen::Server;
+use crate::quota::{Meters, Party, Quota, Share};
 use crate::sink::StorePlan;
 
 /// What an acceptor offers and asks. Can be changed while the server runs.
@@ -34,6 +36,10 @@ pub struct AcceptorConfig {
     pub maximum_associations: usize,
     /// Associations at the same time of one calling AE title; `None` for no limit.
     pub maximum_per_calling: Option<usize>,
+    /// What one calling AE title may use.
+    pub quota_per_calling: Option<Quota>,
+    /// What one address may use.
+    pub quota_per_address: Option<Quota>,
     /// Maximum length received, in bytes; 0 for no limit.
     pub max_pdu_length: u32,
     /// Time-outs.
@@ -75,12 +81,16 @@ pub(crate) struct Admission {
     server: Arc<Server>,
     /// The calling AE title that has a seat.
     calling: Option<Vec<u8>>,
+    /// Where the peer is.
+    address: IpAddr,
+    /// The quotas that it has a part in.
+    pub(crate) shares: Vec<Share>,
 }
 
 impl Admission {
     /// Of a connection that has asked for nothing yet.
-    pub(crate) fn new(server: Arc<Server>) -> Self {
-        Self { server, calling: None }
+    pub(crate) fn new(server: Arc<Server>, address: IpAddr) -> Self {
+        Self { server, calling: None, address, shares: Vec::new() }
     }
 }
 
@@ -96,6 +106,7 @@ impl Drop for Admission {
 pub(crate) struct Seats {
     taken: usize,
     by_calling: HashMap<Vec<u8>, usize>,
+    meters: Meters,
 }
 
 impl Seats {
@@ -107,6 +118,15 @@ impl Seats {
         self.taken += 1;
         *self.by_calling.entry(calling.to_vec()).or_default() += 1;
         true
+    }
+
+    /// The parts in the quotas that there are; `None` where one of them has no room.
+    fn share(&mut self, config: &AcceptorConfig, address: IpAddr, calling: &[u8]) -> Option<Vec<Share>> {
+        let parties = [
+            config.quota_per_address.map(|quota| (Party::Address(address), quota)),
+            config.quota_per_calling.map(|quota| (Party::Calling(calling.to_vec()), quota)),
+        ];
+        parties.into_iter().flatten().map(|(party, quota)| self.meters.share(party, quota)).collect()
     }
 
     pub(crate) fn taken(&self) -> usize {
@@ -147,10 +167,15 @@ impl Core {
         }
         if admission.calling.is_none() {
             let calling = request.calling.trimmed().to_vec();
-            if !admission.server.seats().take(&config, &calling) {
+            let mut seats = admission.server.seats();
+            let shares = seats.share(&config, admission.address, &calling);
+            let Some(shares) = shares.filter(|_| seats.take(&config, &calling)) else {
+                drop(seats);
                 // PS3.8 9.3.4: the local limit is exceeded.
                 return self.refuse(now, reject(RejectResult::TRANSIENT, RejectSource::PRESENTATION, 2));
-            }
+            };
+            drop(seats);
+            admission.shares = shares;
             admission.calling = Some(calling);
         }
         let offered = config.offered_to(&request.calling);

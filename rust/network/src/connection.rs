@@ -173,6 +173,8 @@ pub(crate) struct Core {
     pub(crate) bound: u32,
     /// The acceptor's side of negotiation; none for a requestor.
     pub(crate) admission: Option<Admission>,
+    /// Until when nothing is read: the peer is beyond its quota.
+    pub(crate) paused_until: Option<Duration>,
     /// Those of the server that accepted it; none for a requestor.
     pub(crate) statistics: Option<Arc<Statistics>>,
     pub(crate) counts: AssociationCounts,
@@ -449,6 +451,7 @@ impl Core {
             store,
             bound,
             admission: None,
+            paused_until: None,
             statistics: None,
             counts: AssociationCounts::default(),
             dropped: 0,
@@ -468,6 +471,7 @@ impl Core {
 
     pub(crate) fn wants_input(&self) -> bool {
         !self.waits_for_service()
+            && self.paused_until.is_none()
             && self.jobs.waiting() < WAITING_JOBS
             && self.responses.len() < WAITING_RESPONSES
             && self.response_bytes < WAITING_BYTES

@@ -40,6 +40,7 @@ impl Core {
     /// Writes, reads, and lets time pass. With `drain` it reads until the transport says that there is no more, as an
     /// edge-triggered readiness needs it; without, a short read is taken for the end.
     pub(crate) fn drive(&mut self, now: Duration, drain: bool) -> Drove {
+        self.paused_until = self.paused_until.filter(|until| *until > now);
         self.flush(now);
         let result = BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(READ, 0);
@@ -74,6 +75,8 @@ impl Core {
     }
 
     fn command(&mut self, now: Duration, context_id: u8, command: CommandSet) {
+        let is_request = !command.command_field().is_response();
+        self.charge(now, 0, usize::from(is_request && command.command_field() != CommandField::C_CANCEL_RQ));
         let mut message = Message::new(context_id, command, None);
         if self.statistics.is_some() {
             message.tally.begin();

@@ -20,6 +20,7 @@ mod operation;
 pub mod part10;
 mod post;
 pub mod process;
+mod quota;
 mod read;
 mod send;
 mod sink;
@@ -41,6 +42,7 @@ pub use message::{Message, Payload};
 pub use observe::{Observer, Wakeup, Want};
 pub use operation::{Patience, Reply, WaitError};
 pub use post::{Payloads, Post};
+pub use quota::Quota;
 pub use send::Outgoing;
 pub use sink::{
     Answer, Attributes, Body, Change, Duplicates, FileIdentity, FolderPlan, Header, Journal, Layout, LayoutError,

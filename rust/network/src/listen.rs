@@ -288,7 +288,7 @@ fn admit(server: &Arc<Server>, stream: TcpStream, peer: SocketAddr) -> Option<(A
     let association = Association::acceptor(protocol, Duration::ZERO);
     let mut core = Core::new(association, Box::new(transport), config.store.clone(), config.bound);
     core.network_timeout = config.network_timeout;
-    core.admission = Some(Admission::new(server.clone()));
+    core.admission = Some(Admission::new(server.clone(), peer.ip()));
     core.statistics = Some(server.statistics.clone());
     server.statistics.connections.add(1);
     let driver = Driver::Runtime { notify: Notify::new() };

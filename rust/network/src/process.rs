@@ -46,8 +46,9 @@ pub(crate) fn current() -> &'static Process {
         // SAFETY: as above.
         Ok(_) => unsafe { &*made },
         Err(theirs) => {
-            // SAFETY: nobody else has seen `made`; `theirs` is as above.
+            // SAFETY: nobody else has seen `made`.
             drop(unsafe { Box::from_raw(made) });
+            // SAFETY: as above.
             unsafe { &*theirs }
         }
     }

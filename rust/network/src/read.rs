@@ -61,6 +61,7 @@ impl Core {
                     return Drove::Drained;
                 }
             };
+            self.charge(now, read, 0);
             let short = held + read < end;
             let consumed = self.take_in(now, &buffer[..held + read]);
             self.unread.clear();
@@ -104,6 +105,7 @@ impl Core {
             self.hopes = HOPES;
         }
         transport.acknowledge_now();
+        self.charge(now, length, 0);
         self.advance(now);
         self.settle(now);
         Some(Ok(length == left))

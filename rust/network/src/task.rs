@@ -23,6 +23,7 @@ pub(crate) async fn run(connection: Arc<Connection>, stream: Arc<TcpStream>) {
                 .association
                 .poll_timeout()
                 .or_else(|| core.network_timeout.map(|timeout| connection.now() + timeout));
+            let deadline = [deadline, core.paused_until].into_iter().flatten().min();
             let jobs = core.start_jobs();
             let (read, write, closed) = (core.wants_input(), core.has_output(), core.transport.is_none());
             connection.tell(core);

@@ -390,3 +390,18 @@ fn an_empty_p_data_tf_is_whole_at_once() {
     assert_eq!(side.association.poll_timeout(), Some(NETWORK));
     assert!(side.association.is_established());
 }
+
+#[test]
+fn a_pdu_that_is_not_expected_leaves_the_stream_in_step() {
+    // PS3.8 Table 9-10, Sta13: the A-ABORT that crosses ours closes the transport at once (AA-2), and nobody waits for the ARTIM timer.
+    const RELEASE_RP: [u8; 10] = [6, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+    let data_before_a_request = [&[4, 0, 0, 0, 0, 8, 0, 0, 0, 4, 1, 3, 0, 0][..], &USER_ABORT].concat();
+    for (mut side, bytes) in [
+        (Side::established(), [RELEASE_RP, USER_ABORT].concat()),
+        (Side::new(Association::acceptor(config(), START)), data_before_a_request),
+    ] {
+        side.feed(START, &bytes);
+        assert!(matches!(side.end(), Event::Aborted { by_peer: false, .. }));
+        assert!(side.closed);
+    }
+}

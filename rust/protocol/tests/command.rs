@@ -114,3 +114,11 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn more_sub_operations_than_a_counter_holds_stay_at_its_end() {
+    // The counters are US; what is counted is not.
+    let counters = command::Counters { remaining: Some(1 << 33), completed: 65_536, failed: 65_535, warning: 65_534 };
+    let encoded: Vec<_> = counters.elements().map(|(_, value)| u16::from_le_bytes(value)).collect();
+    assert_eq!(encoded, [65_535, 65_535, 65_535, 65_534]);
+}

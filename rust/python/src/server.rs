@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dimsefast_network::protocol::negotiation::{SupportedContext, SupportedContexts};
 use dimsefast_network::protocol::types::AeTitle;
-use dimsefast_network::{self as network, AcceptorConfig, process};
+use dimsefast_network::{self as network, AcceptorConfig, Quota, process};
 use pyo3::exceptions::{PyOSError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 
@@ -26,6 +26,13 @@ type OperationStatistics = (&'static str, u64, f64, u64, u64, u64, BTreeMap<u16,
 /// ((connections, open, accepted, rejected, released, aborted), by operation)
 type Statistics = ((u64, u64, u64, u64, u64, u64), Vec<OperationStatistics>);
 
+/// (associations, bytes a second, requests a second)
+type Limits = (Option<usize>, Option<f64>, Option<f64>);
+
+fn quota((associations, bytes_per_second, requests_per_second): Limits) -> Quota {
+    Quota { associations, bytes_per_second, requests_per_second }
+}
+
 /// What `dimsefast.server` hands over; see there for the meaning.
 #[derive(FromPyObject)]
 pub(crate) struct Settings {
@@ -38,6 +45,8 @@ pub(crate) struct Settings {
     unrestricted_storage: bool,
     maximum_associations: usize,
     maximum_per_calling: Option<usize>,
+    quota_per_calling: Option<Limits>,
+    quota_per_address: Option<Limits>,
     maximum_pdu_size: u32,
     acse_timeout: Option<f64>,
     network_timeout: Option<f64>,
@@ -69,6 +78,8 @@ impl Settings {
             unrestricted_storage: self.unrestricted_storage,
             maximum_associations: self.maximum_associations,
             maximum_per_calling: self.maximum_per_calling,
+            quota_per_calling: self.quota_per_calling.map(quota),
+            quota_per_address: self.quota_per_address.map(quota),
             max_pdu_length: self.maximum_pdu_size,
             acse_timeout: seconds(self.acse_timeout)?,
             network_timeout: seconds(self.network_timeout)?,

@@ -80,7 +80,8 @@ fn filtered(
         Kind::Value if from.big_endian == to.big_endian => writer.element(entry.tag, entry.vr, element.value()),
         Kind::Value => writer.element_swapped(entry.tag, entry.vr, element.value()),
         Kind::Fragments => writer.delimited(entry.tag, entry.vr, element.value()),
-        Kind::Sequence if entry.vr == Vr::UN && !to.implicit => {
+        // One that came without a representation has items like what surrounds it, and is no UN (PS3.5 6.2.2).
+        Kind::Sequence if entry.vr == Vr::UN && !to.implicit && entry.syntax == Syntax::IMPLICIT => {
             writer.delimited(entry.tag, entry.vr, element.value());
         }
         Kind::Sequence => {

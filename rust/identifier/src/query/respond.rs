@@ -20,15 +20,24 @@ pub struct Override {
 
 impl Query {
     /// The identifier of a response: the requested attributes and no others, of sequences the matching items with the requested attributes,
-    /// what is absent without a value; and `overrides`. In the syntax of the candidate, with its Specific Character Set.
+    /// what is absent without a value; and `overrides`. In `syntax`, with the Specific Character Set of the candidate.
     ///
     /// # Errors
-    /// Where the candidate is no dataset.
+    /// Where the candidate is no dataset, or is in another syntax and cannot be said in this one.
     pub fn response(&self, candidate: &[u8], syntax: Syntax, overrides: &[Override]) -> Result<Vec<u8>> {
-        let syntax = record::actual_syntax(candidate, syntax);
-        let mut writer = Writer::new(syntax);
-        self.write(&mut writer, &self.keys, candidate, syntax, &self.outermost(), overrides)?;
-        Ok(writer.finish())
+        let actual = record::actual_syntax(candidate, syntax);
+        let mut writer = Writer::new(actual);
+        self.write(&mut writer, &self.keys, candidate, actual, &self.outermost(), overrides)?;
+        if actual == syntax {
+            return Ok(writer.finish());
+        }
+        // The candidate is not in what it was said to be in: the response is, as nobody could tell from its first element again.
+        let mut right = Writer::new(syntax);
+        other_syntax(&mut right, &writer.finish(), actual, syntax)?;
+        let response = right.finish();
+        // A sequence of the dictionary that came as something else cannot be said without representations.
+        record::parse(&response, syntax)?;
+        Ok(response)
     }
 
     /// The same where the candidate matches with its own attributes replaced by `overrides`, the first `computed` of them; the others are
@@ -47,7 +56,7 @@ impl Query {
         if !self.keys_match(&self.keys, candidate, actual, &self.outermost(), &overrides[..computed])? {
             return Ok(None);
         }
-        self.response(candidate, actual, overrides).map(Some)
+        self.response(candidate, syntax, overrides).map(Some)
     }
 
     fn write(

@@ -184,7 +184,7 @@ impl Association {
             return self.invalid(now, input, error);
         }
         if kind == kind::DATA {
-            return self.data_pdu(now, input, length);
+            return self.data_pdu(now, length);
         }
         let end = 6 + length as usize;
         let Some(body) = input.get(6..end) else { return NOTHING };
@@ -303,14 +303,19 @@ impl Association {
             Some(Action::AA6) => {
                 self.step(now, event);
             }
-            Some(_) => self.violation(now, event, PduError::unexpected("PDU", "is not expected in this state")),
+            // It was whole: what comes next is in step, and may be the A-ABORT of the peer (AA-2).
+            Some(_) => {
+                let error = PduError::unexpected("PDU", "is not expected in this state");
+                self.refuse(now, event, error.abort_reason, AbortCause::Protocol(error));
+                self.receiver.pass_over();
+            }
             None => {}
         }
         Ok(())
     }
 
     /// At the beginning of a P-DATA-TF.
-    fn data_pdu<'a>(&mut self, now: Duration, input: &'a [u8], length: u32) -> Received<'a> {
+    fn data_pdu<'a>(&mut self, now: Duration, length: u32) -> Received<'a> {
         match transition(self.state, state::Event::Evt10) {
             Some(Action::DT2 | Action::AR6) => {
                 self.step(now, state::Event::Evt10);
@@ -328,8 +333,9 @@ impl Association {
             }
             _ => {
                 let error = PduError::unexpected("P-DATA-TF", "is not expected in this state");
-                self.violation(now, state::Event::Evt10, error);
-                took(input.len())
+                self.refuse(now, state::Event::Evt10, error.abort_reason, AbortCause::Protocol(error));
+                self.receiver.position = Position::skip(length);
+                took(6)
             }
         }
     }

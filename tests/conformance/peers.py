@@ -1,0 +1,146 @@
+"""`python -m tests.conformance.peers FILE`: the cases against real acceptors and our own, as a table in FILE.
+
+DCMTK's storescp and dcmqrscp, pynetdicom (with handlers that hold no objects) and Orthanc; those that are not installed
+are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import report, runner
+from .cases import ACCEPTOR_TABLES, load
+
+#: How long a peer may take for an answer, in seconds: what comes later is "nothing in time".
+LIMIT = 3.0
+START_LIMIT = 60.0
+
+_OWN = """
+import sys
+from tests.conformance.provider import start
+start(sys.argv[1], int(sys.argv[2])).serve_until_shutdown()
+"""
+
+_PYNETDICOM = """
+import sys
+from pynetdicom import AE, evt
+from tests.conformance.pdus import NAMES
+ae = AE("ACCEPTOR")
+for name in ("verification", "ct", "find"):
+    ae.add_supported_context(NAMES[name], [NAMES["implicit"], NAMES["explicit"]], True, True)
+ae.maximum_associations = 100
+def find(event):
+    if "QueryRetrieveLevel" not in event.identifier:
+        yield 0xA900, None
+handlers = [(evt.EVT_C_STORE, lambda event: 0x0000 if event.dataset is not None else 0xC000), (evt.EVT_C_FIND, find)]
+ae.start_server(("127.0.0.1", int(sys.argv[2])), evt_handlers=handlers)
+"""
+
+
+def _dcmqrscp(folder: Path, port: int) -> list[str]:
+    (folder / "objects").mkdir()
+    lines = [f"NetworkTCPPort = {port}", "MaxPDUSize = 131072", "MaxAssociations = 16"]
+    for table, rows in (
+        ("Host", ["self = (CONFORMANCE, 127.0.0.1, 1)"]),
+        ("Vendor", []),
+        ("AE", [f"ACCEPTOR {folder / 'objects'} RW (200, 1024mb) ANY"]),
+    ):
+        lines += [f"{table}Table BEGIN", *rows, f"{table}Table END"]
+    (folder / "dcmqrscp.cfg").write_text("\n".join(lines) + "\n")
+    return ["dcmqrscp", "-c", str(folder / "dcmqrscp.cfg")]
+
+
+def _orthanc(folder: Path, port: int) -> list[str]:
+    settings = {
+        "StorageDirectory": str(folder),
+        "IndexDirectory": str(folder),
+        "DicomAet": "ACCEPTOR",
+        "DicomPort": port,
+        "HttpServerEnabled": False,
+        "DicomCheckCalledAet": False,
+        "DicomAlwaysAllowEcho": True,
+        "DicomAlwaysAllowStore": True,
+        "DicomAlwaysAllowFind": True,
+        "Plugins": [],
+    }
+    (folder / "orthanc.json").write_text(json.dumps(settings))
+    return ["Orthanc", str(folder / "orthanc.json")]
+
+
+def _command(name: str, folder: Path, port: int) -> list[str]:
+    if name == "dimsefast":
+        return [sys.executable, "-c", _OWN, str(folder), str(port)]
+    if name == "pynetdicom":
+        return [sys.executable, "-c", _PYNETDICOM, str(folder), str(port)]
+    if name == "DCMTK storescp":
+        return ["storescp", "-od", str(folder), "-aet", "ACCEPTOR", str(port)]
+    return _dcmqrscp(folder, port) if name == "DCMTK dcmqrscp" else _orthanc(folder, port)
+
+
+PEERS = ["dimsefast", "DCMTK storescp", "DCMTK dcmqrscp", "pynetdicom", "Orthanc"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def started(name: str) -> Iterator[runner.Target | None]:
+    """The peer, listening; None where its program is not installed."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = _free_port()
+        command = _command(name, Path(folder), port)
+        if shutil.which(command[0]) is None:
+            yield None
+            return
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        target = runner.Target("127.0.0.1", port, "ACCEPTOR", limit=LIMIT)
+        try:
+            deadline = time.monotonic() + START_LIMIT
+            while not _listens(port):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    raise RuntimeError(f"{name} does not listen on port {port}: {' '.join(command)}")
+                time.sleep(0.05)
+            yield target
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.conformance.peers", description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--only", action="append", choices=PEERS)
+    arguments = parser.parse_args()
+    cases = [case for table in ACCEPTOR_TABLES for case in load(table)]
+    results: dict[str, list[runner.Result]] = {}
+    for name in arguments.only or PEERS:
+        with started(name) as target:
+            if target is None:
+                print(f"{name}: not installed", file=sys.stderr)
+                continue
+            services = runner.offered(target)
+            results[name] = [runner.run(case, target, services) for case in cases]
+            print(f"{name}: {report.counts(results[name])}", file=sys.stderr)
+    arguments.file.write_text(report.document(results))
+
+
+if __name__ == "__main__":
+    main()

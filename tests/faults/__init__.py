@@ -1,0 +1,1 @@
+"""What goes wrong between and within the peers: connections, handlers, processes."""
