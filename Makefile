@@ -65,7 +65,7 @@ storm: build ## thousands of idle, silent, slow and short-lived peers, with figu
 soak: build ## full load for SOAK_SECONDS without growth
 	$(BIN)/python -m tests.endurance.soak --seconds $(SOAK_SECONDS)
 
-lint: build ## rustfmt, clippy, ruff, mypy
+lint: build ## rustfmt, clippy, ruff, mypy, pyright
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 	$(FLOOR) fmt --check
@@ -74,6 +74,7 @@ lint: build ## rustfmt, clippy, ruff, mypy
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/pyright
 	$(BIN)/python -m mypy.stubtest dimsefast._core
 	$(BIN)/zizmor --offline --quiet .github/workflows
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,8 +30,11 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_title = f"dimsefast {release}"
 html_theme_options = {
+    "light_css_variables": {"code-font-size": "75%"},
     "source_repository": "https://github.com/dimsefast/dimsefast/",
     "source_branch": "main",
     "source_directory": "docs/",
@@ -39,3 +43,13 @@ html_theme_options = {
 default_role = "code"
 # The type `bytes` is not one of the attributes of that name.
 suppress_warnings = ["ref.python"]
+
+
+def skipped(_app: Any, _what: str, _name: str, member: object, skip: bool, _options: Any) -> bool:
+    """Leaves out the fields of named tuples: they are described with their class."""
+    return skip or str(getattr(member, "__doc__", "")).startswith("Alias for field number")
+
+
+def setup(app: Any) -> None:
+    """Called by Sphinx."""
+    app.connect("autodoc-skip-member", skipped)

@@ -29,7 +29,7 @@ def on_find(event, folder):
     unique = {"PATIENT": "PatientID", "STUDY": "StudyInstanceUID", "SERIES": "SeriesInstanceUID"}
     seen = set()
     for dataset in query.filter(datasets(folder)):
-        entity = dataset.get(unique.get(query.level, "SOPInstanceUID")) or None
+        entity = dataset.get(unique.get(query.level or "", "SOPInstanceUID")) or None
         if entity not in seen:  # one response for each patient, study, series or image
             seen.add(entity)
             yield 0xFF00, query.response(dataset, retrieve_aet=event.assoc.ae.ae_title)

@@ -30,6 +30,7 @@ def main():
     for context in presentation.AllStoragePresentationContexts:
         ae.add_supported_context(context.abstract_syntax, presentation.ALL_TRANSFER_SYNTAXES)
     # The receiver must run before the provider is asked: it opens an association to us.
+    status = Dataset()
     with (
         ae.start_server(("127.0.0.1", arguments.listen), block=False, store_to=arguments.into),
         ae.connect(arguments.host, arguments.port, ae_title="MOVESCP") as assoc,

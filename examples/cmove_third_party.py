@@ -24,6 +24,7 @@ def main():
 
     ae = AE("MOVESCU")
     ae.add_requested_context(PatientRootMove)
+    status = Dataset()
     with ae.connect(arguments.host, arguments.port, ae_title="MOVESCP") as assoc:
         for status, _ in assoc.send_c_move(query, arguments.destination, PatientRootMove):
             if "Status" not in status:

@@ -31,7 +31,7 @@ def main():
     with Client(arguments.archive) as archive:
         frame = studies(archive, study_date=(arguments.since, None))
     print(frame.drop(columns="StudyInstanceUID").to_string(index=False))
-    print(frame.groupby(frame["StudyDate"].dt.year).size().rename("studies a year").to_string())
+    print(frame["StudyDate"].dt.year.value_counts(sort=False).sort_index().rename("studies a year").to_string())
 
 
 if __name__ == "__main__":

@@ -8,16 +8,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import Client, query
+from dimsefast import AE, Archive, Client, evt, query
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
+#: Generous: machines may be busy.
+LIMIT = 30
 
 
 @pytest.fixture
@@ -119,6 +124,82 @@ def test_asyncio_service(folder: Path, tmp_path: Path) -> None:
     lines = output.splitlines()
     assert process.returncode == 0 and lines.pop() == "stopped"
     assert len(lines) == 3 and all(line.startswith("indexed ") for line in lines)
+
+
+@contextmanager
+def served(archive: Archive, *handlers: tuple[Any, ...]) -> Iterator[str]:
+    """An archive, told of what is stored by the handlers; gives its name."""
+    with archive:
+        server: Any = AE("ARCHIVE").start_server(
+            ("127.0.0.1", 0),
+            block=False,
+            contexts=archive.contexts,
+            evt_handlers=[*archive.handlers, *handlers],
+            store_to=archive.store_to,
+        )
+        try:
+            yield f"ARCHIVE@127.0.0.1:{server.port}"
+        finally:
+            server.shutdown()
+
+
+def test_a_migration_that_was_stopped_goes_on(folder: Path, tmp_path: Path) -> None:
+    """Ctrl-C comes while the second of three studies is on its way."""
+    reached, proceed, done = threading.Event(), threading.Event(), tmp_path / "done.txt"
+    old, new = Archive(tmp_path / "old"), Archive(tmp_path / "new")
+
+    def on_store(event: Any) -> int:
+        if done.exists() and not proceed.is_set():
+            reached.set()
+            proceed.wait(LIMIT)
+        return 0x0000
+
+    assert all(result.status == 0x0000 for result in old.add(folder.iterdir()))
+    with served(old) as source, served(new, (evt.EVT_C_STORE, on_store)) as target:
+        command = [sys.executable, EXAMPLES / "migrate.py", source, target, "--done", done]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            assert reached.wait(LIMIT)
+            process.send_signal(signal.SIGINT)
+            output, _ = process.communicate(timeout=LIMIT)
+        finally:
+            process.kill()
+            proceed.set()
+        assert process.returncode == 1 and output.endswith("stopped: start it again to go on\n")
+        assert len(done.read_text().split()) == 1
+        output = run("migrate.py", source, target, "--done", done)
+        assert output.startswith("1 studies are over there already, 2 to go\n") and output.count(": done\n") == 2
+        assert sorted(done.read_text().split()) == sorted(study.StudyInstanceUID for study in new.find(query.study()))
+        assert new.statistics()["instances"] == 3
+        assert run("migrate.py", source, target, "--done", done) == "3 studies are over there already, 0 to go\n"
+
+
+def test_a_migration_says_which_study_is_not_over_there(folder: Path, tmp_path: Path) -> None:
+    old, new = Archive(tmp_path / "old"), Archive(tmp_path / "new", duplicates="refuse")
+    done = tmp_path / "done.txt"
+    refused = dcmread(folder / "CT_small.dcm").StudyInstanceUID
+
+    def on_store(event: Any) -> int:
+        return 0xA700 if event.dataset.StudyInstanceUID == refused else 0x0000
+
+    assert all(result.status == 0x0000 for result in old.add(folder.iterdir()))
+    with served(old) as source, served(new, (evt.EVT_C_STORE, on_store)) as target:
+        output = run("migrate.py", source, target, "--done", done, status=1)
+        assert f"{refused}: " in output and f"{refused}: done" not in output and output.count(": done\n") == 2
+        assert "1 studies are not over there: start it again" in output
+        assert refused not in done.read_text()
+
+
+def test_an_archive_as_a_data_frame(folder: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    archive = Archive(tmp_path / "archive")
+    assert all(result.status == 0x0000 for result in archive.add(folder.iterdir()))
+    with served(archive) as name:
+        rows, _, years = run("dataframe.py", name).partition("StudyDate\n")
+        assert len(rows.splitlines()) == 1 + 3 and "CompressedSamples^CT1" in rows and "2004-01-19" in rows
+        assert years.split() == ["2004", "3"]
+        rows, _, _ = run("dataframe.py", name, "--since", "2004-08-01").partition("StudyDate\n")
+        assert "CompressedSamples^MR1" in rows and "CompressedSamples^CT1" not in rows
 
 
 def test_the_gateway_passes_on_what_it_made_anonymous(start: Callable[..., int], folder: Path, tmp_path: Path) -> None:

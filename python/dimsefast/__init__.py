@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from . import _bridge, _config, _core, evt, presentation, query, sop_class
 from .ae import AE
 from .association import Association
-from .client import Client, Failure, Peer, Progress, Received, Receiver, Report, RetrieveReport, StoreReport
 from .errors import (
     AssociationAborted,
     AssociationError,
@@ -47,6 +46,7 @@ from .tls import TLS, TLSSession
 
 if TYPE_CHECKING:
     from .archive import Archive
+    from .client import Client, Failure, Peer, Progress, Received, Receiver, Report, RetrieveReport, StoreReport
 
 __version__ = "0.1.0"
 
@@ -100,6 +100,12 @@ __all__ = [
     "sop_class",
 ]
 
+#: Modules, and names of the client, that are imported when they are asked for: who needs none of them starts sooner.
+_MODULES = frozenset({"aio", "client"})
+_OF_CLIENT = frozenset(
+    {"Client", "Failure", "Peer", "Progress", "Received", "Receiver", "Report", "RetrieveReport", "StoreReport"}
+)
+
 #: Seconds that the end of the interpreter may take for aborting associations and stopping threads.
 _EXIT_LIMIT = 2.0
 
@@ -119,11 +125,12 @@ def __getattr__(name: str) -> Any:
     # The ready-made lists of presentation contexts are built when they are asked for.
     if name in presentation.PREBUILT_LISTS:
         return getattr(presentation, name)
-    if name == "aio":
-        # It imports asyncio, which others need not wait for.
-        return importlib.import_module(".aio", __name__)
+    if name in _MODULES:
+        return importlib.import_module(f".{name}", __name__)
+    if name in _OF_CLIENT:
+        return getattr(importlib.import_module(".client", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), "aio", *presentation.PREBUILT_LISTS})
+    return sorted({*globals(), *__all__, *_MODULES, *presentation.PREBUILT_LISTS})

@@ -7,7 +7,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from pydicom.uid import UID
 
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     import ssl
 
     from . import _core
+    from ._server_options import ServerOptions
 
 #: The AE title of an `AE()`.
 DEFAULT_AE_TITLE = "DIMSEFAST"
@@ -534,6 +535,16 @@ class ApplicationEntity(Entity):
 
     Raises ValueError for a title that is none, TypeError for what is no str.
     """
+
+    @overload
+    def start_server(
+        self, address: tuple[Any, ...], block: Literal[False], **options: Unpack[ServerOptions]
+    ) -> AssociationServer: ...
+
+    @overload
+    def start_server(
+        self, address: tuple[Any, ...], block: bool = True, **options: Unpack[ServerOptions]
+    ) -> AssociationServer | None: ...
 
     def start_server(
         self,

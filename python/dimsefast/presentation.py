@@ -124,8 +124,9 @@ class PresentationContext:
         self._context_id = value
 
     @property
-    def abstract_syntax(self) -> UID | None:
-        """What it is for. Set as str, bytes or UID; anything else raises TypeError."""
+    def abstract_syntax(self) -> UID | Any:
+        """What it is for; None before it is set. Set as str, bytes or UID; anything else raises TypeError."""
+        # Ready-made contexts have one: Any spares their users a test for None.
         return self._abstract_syntax
 
     @abstract_syntax.setter

@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from interop.conftest import Provider, free_port
+from dimsefast import Archive
+from dimsefast.archive.configuration import load
+from interop.conftest import free_port
 from pydicom.data import get_testdata_file
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -22,6 +24,7 @@ BLOCK = re.compile(
 )
 #: Pages whose code has tests of its own.
 ELSEWHERE = {"moving-from-pynetdicom.md": "tests/dropin"}
+OBJECTS = ("CT_small.dcm", "MR_small.dcm")
 PAGES = sorted(str(path.relative_to(DOCS)) for path in DOCS.rglob("*.md"))
 
 
@@ -45,15 +48,14 @@ def blocks(page: str) -> list[Block]:
 @pytest.fixture
 def ports(tmp_path: Path) -> Iterator[dict[str, str]]:
     """What the pages call 11112 is an archive, and 11113 is free."""
-    held = tmp_path / "held"
-    held.mkdir()
-    for name in ("CT_small.dcm", "MR_small.dcm"):
-        shutil.copy(str(get_testdata_file(name)), held)
     free = free_port()
-    archive = Provider(held)
-    archive.destinations["WORKSTATION"] = ("127.0.0.1", free)
-    yield {"11112": str(archive.port), "11113": str(free)}
-    archive.ae.shutdown()
+    with Archive(tmp_path / "held") as archive:
+        files = [str(get_testdata_file(name)) for name in OBJECTS]
+        assert [result.status for result in archive.add(files)] == [0x0000] * len(files)
+        destinations = {"WORKSTATION": ("127.0.0.1", free)}
+        server = archive.serve(("127.0.0.1", 0), destinations=destinations, block=False)
+        yield {"11112": str(server.port), "11113": str(free)}
+        server.shutdown()
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page not in ELSEWHERE])
@@ -62,7 +64,7 @@ def test_the_code_of_a_page_runs(
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "incoming").mkdir()
-    for name in ("CT_small.dcm", "MR_small.dcm"):
+    for name in OBJECTS:
         shutil.copy(str(get_testdata_file(name)), tmp_path / "folder")
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": page}
@@ -75,8 +77,11 @@ def test_the_code_of_a_page_runs(
                 exec(compile("\n" * block.line + code, str(DOCS / page), "exec"), namespace)
             elif block.language == "sh":
                 run_shell(code, tmp_path)
+            elif block.language == "toml":
+                (tmp_path / "written.toml").write_text(block.code)
+                load(tmp_path / "written.toml")
             else:
-                assert block.language in ("toml", "toctree", "json", "text"), block
+                assert block.language in ("toctree", "json", "text"), block
     finally:
         for value in namespace.values():
             for end in ("shutdown", "close"):

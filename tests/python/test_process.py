@@ -47,6 +47,23 @@ def run(script: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_importing_brings_in_nothing_that_only_some_programs_need() -> None:
+    script = """
+        import pydicom, pydicom.dataset, sys
+        before = set(sys.modules)
+        import dimsefast
+        brought = set(sys.modules) - before
+        print(sorted(brought & {"asyncio", "click", "rich", "sqlalchemy", "dimsefast.archive", "dimsefast.client"}))
+        assert dimsefast.Client.__module__ == "dimsefast.client.client"
+        assert dimsefast.Archive.__module__ == "dimsefast.archive.archive"
+        assert {*dimsefast.__all__, "aio"} <= set(dir(dimsefast))
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[]\n", "")
+
+
 def test_a_script_that_ends_with_everything_open_ends_at_once() -> None:
     started = time.monotonic()
     done = run("""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from .._arguments import ContextsByCallingAET, Handlers
 from ..ae import Entity
@@ -19,6 +19,8 @@ from .waiting import of_running_loop
 if TYPE_CHECKING:
     import ssl
 
+    from .._server_options import ServerOptions
+
 
 class AE(Entity):
     """A DICOM application entity, in either or both roles, for asyncio. Usable as an asynchronous context manager.
@@ -28,6 +30,16 @@ class AE(Entity):
 
     Raises ValueError for a title that is none, TypeError for what is no str.
     """
+
+    @overload
+    async def start_server(
+        self, address: tuple[Any, ...], block: Literal[False], **options: Unpack[ServerOptions]
+    ) -> AssociationServer: ...
+
+    @overload
+    async def start_server(
+        self, address: tuple[Any, ...], block: bool = True, **options: Unpack[ServerOptions]
+    ) -> AssociationServer | None: ...
 
     async def start_server(
         self,

@@ -34,6 +34,7 @@ class Association(NormalizedRequests, AssociationBase):
     Requests may be sent by any task of the loop; one is in progress at a time, the others wait.
     """
 
+    # It is set once, so that it may be narrower than the base's.
     _waiting: LoopWaiting
 
     def __init__(
@@ -43,7 +44,7 @@ class Association(NormalizedRequests, AssociationBase):
         handlers: HandlerTable,
         server: AssociationServer | None = None,
     ) -> None:
-        self._waiting = of_running_loop() if server is None else server._waiting
+        self._waiting = of_running_loop() if server is None else server._waiting  # pyright: ignore[reportIncompatibleVariableOverride]
         super().__init__(ae, mode, handlers, server)
 
     def bind(self, event: EventType, handler: Callable[..., Any], args: list[Any] | None = None) -> None:

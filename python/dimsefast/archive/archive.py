@@ -80,7 +80,8 @@ class Archive(Services):
     ) -> None:
         if durability not in ("process", "power"):
             raise ValueError(f'durability is "process" or "power", not {durability!r}')
-        self.durability, self.duplicates, self.local_timezone = durability, duplicates, local_timezone
+        self.durability: Durability = durability
+        self.duplicates, self.local_timezone = duplicates, local_timezone
         self.storage = FolderStorage(location, durability == "power", duplicates)
         self.folder: Path = self.storage.folder
         try:

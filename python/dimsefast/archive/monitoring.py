@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 
 LOGGER = logging.getLogger("dimsefast.archive")
 
@@ -69,11 +69,10 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     timeout = _TIMEOUT
-    server: _Server
 
     def do_GET(self) -> None:
         """Called by http.server."""
-        answer = self.server.answers.get(self.path.partition("?")[0])
+        answer = cast(_Server, self.server).answers.get(self.path.partition("?")[0])
         try:
             status, text = (404, "there are /metrics, /healthz and /readyz\n") if answer is None else answer()
         except Exception as error:

@@ -37,7 +37,7 @@ _ROOTS: Final = ("PatientRoot", "StudyRoot", "PatientStudyOnly")
 
 
 class Provider:
-    """What an archive answers, for a server of one's own; `Archive.serve` makes the usual one.
+    """What an archive answers, for a server of one's own; `Archive.serve` makes the usual one::
 
         provider = Provider(archive, destinations={"WORKSTATION": "10.0.0.7:11112"})
         ae.start_server(

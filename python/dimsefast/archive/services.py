@@ -75,7 +75,7 @@ class Services:
 
     @property
     def contexts(self) -> list[PresentationContext]:
-        """The presentation contexts of its services, for a server of one's own.
+        """The presentation contexts of its services, for a server of one's own::
 
             ae.start_server(
                 address, contexts=archive.contexts, evt_handlers=archive.handlers, store_to=archive.store_to

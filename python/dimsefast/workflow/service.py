@@ -105,7 +105,7 @@ def _guarded(performer: Callable[[Event], Any]) -> Callable[[Event], Any]:
 class Combined:
     """Several services of one AE: each event goes to the service whose presentation context the request came over.
 
-    What has `contexts` and `handlers` can be combined. As a context manager it closes its `Service`s at the end.
+    What has `contexts` and `handlers` can be combined. As a context manager it closes each `Service` at the end.
 
     Raises ValueError where two have the same abstract syntax.
     """
@@ -138,7 +138,7 @@ class Combined:
         return [*told, *((event, self._dispatcher(event, bound)) for event, bound in answering.items())]
 
     def close(self) -> None:
-        """Closes its `Service`s."""
+        """Closes each `Service`."""
         for service in self._services:
             if isinstance(service, Service):
                 service.close()

@@ -226,7 +226,7 @@ class StorageCommitmentUser(Service):
     """Asks for storage commitment, and takes the reports.
 
     Its `handlers` go to whoever may get the report: `AE.associate` for one over the same association, `AE.start_server`
-    for one over an association that the provider opens.
+    for one over an association that the provider opens::
 
         user = StorageCommitmentUser()
         with ae.connect(host, port, contexts=user.contexts, evt_handlers=user.handlers) as association:

@@ -210,14 +210,16 @@ class UpsProvider(Service):
             warning = _done(came)
             if warning:
                 return warning
+            passed: list[Dataset] = []
             if came == CANCELED:
                 # PS3.4 CC.2.2.3: nobody performs it yet: it goes by way of IN PROGRESS.
                 begun = self._in_state(step, IN_PROGRESS, str(generate_uid()))
                 ended = self._in_state(_with_reason(begun, information), CANCELED, begun.TransactionUID)
+                passed = [begun, ended]
         sop_instance = str(event.request.RequestedSOPInstanceUID)
-        if came == CANCELED:
-            self._report(event, begun, STATE_REPORT, begun)
-            self._report(event, ended, STATE_REPORT, ended)
+        if passed:
+            for state_passed in passed:
+                self._report(event, state_passed, STATE_REPORT, state_passed)
             return 0x0000
         if self._on_cancel_request is not None and not self._on_cancel_request(sop_instance, information):
             raise rules.refuse(rules.NOT_TO_BE_CANCELLED)
