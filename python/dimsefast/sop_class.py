@@ -80,8 +80,11 @@ def message_type(uid: str) -> str | None:
 def uid_to_sop_class(uid: str) -> SOPClass:
     """The SOP class of a UID, known or not."""
     keyword = _KEYWORDS.get(str(uid))
-    found: SOPClass = SOPClass(str(uid)) if keyword is None else globals().get(keyword) or __getattr__(keyword)
-    return found
+    if keyword is not None:
+        known: SOPClass = globals().get(keyword) or __getattr__(keyword)
+        return known
+    # pydicom's annotation says that UIDs of all classes are plain ones.
+    return SOPClass(str(uid))  # pyright: ignore[reportReturnType]
 
 
 def register_uid(uid: str, keyword: str, service_class: type[ServiceClass], dimse_msg_type: str | None = None) -> None:
