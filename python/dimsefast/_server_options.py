@@ -9,6 +9,7 @@ from typing import TypedDict
 from ._arguments import ContextsByCallingAET, Handlers
 from .presentation import PresentationContext
 from .storing import StoreTarget
+from .tls import TLS
 
 
 class ServerOptions(TypedDict, total=False):
@@ -20,3 +21,5 @@ class ServerOptions(TypedDict, total=False):
     contexts: list[PresentationContext] | None
     store_to: StoreTarget | None
     contexts_by_calling_aet: ContextsByCallingAET | None
+    tls: TLS | None
+    proxy_protocol: bool | Sequence[str]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from certificates import Certificates
 from dimsefast import Archive
 from dimsefast.archive.configuration import load
 from interop.conftest import free_port
@@ -66,6 +67,9 @@ def test_the_code_of_a_page_runs(
     (tmp_path / "incoming").mkdir()
     for name in OBJECTS:
         shutil.copy(str(get_testdata_file(name)), tmp_path / "folder")
+    hospital = Certificates(tmp_path)
+    hospital.issue("node")
+    hospital.ca.rename(tmp_path / "hospital.pem")
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": page}
     try:
