@@ -404,6 +404,35 @@ impl Connection {
         Ok(())
     }
 
+    /// Sends a Pending response to `request` for each of the encoded datasets, without the GIL. How many: fewer where it is cancelled meanwhile.
+    /// The time is for each.
+    fn respond_many(
+        &self,
+        py: Python<'_>,
+        request: &Message,
+        status: u16,
+        datasets: Vec<Bound<'_, PyBytes>>,
+        timeout: Option<f64>,
+    ) -> PyResult<usize> {
+        let connection = self.live()?;
+        let request = &request.inner;
+        let command = command::response(&request.command, Status(status), true, &[]);
+        // The references keep the bytes alive, and bytes never change.
+        let datasets: Vec<&[u8]> = datasets.iter().map(|dataset| dataset.as_bytes()).collect();
+        waiting(py, seconds(timeout)?, None, |patience| {
+            for (sent, dataset) in datasets.iter().enumerate() {
+                if request.is_cancelled() {
+                    return Ok(sent);
+                }
+                patience.restart();
+                let payload = Payload::Bytes(dataset);
+                connection.send(patience, request.context_id, &command, payload, Output::Soon)?;
+                request.answered(Status(status), dataset.len());
+            }
+            Ok(datasets.len())
+        })
+    }
+
     /// The final response to the request has been sent, or never will be.
     fn performed(&self, py: Python<'_>, request: &Message) -> PyResult<()> {
         let connection = self.live()?;
