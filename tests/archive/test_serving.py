@@ -30,13 +30,16 @@ def test_options_that_are_refused_are_not_granted() -> None:
 
 def test_a_limit_ends_a_query_behind_that_many_matches() -> None:
     def on_find(event: Any) -> Any:
-        for number in range(event):
-            yield 0xFF00, number
+        yield from ((0xFF00, matches) for matches in event)
 
-    assert list(limited(on_find, 3)(3)) == [(0xFF00, 0), (0xFF00, 1), (0xFF00, 2)]
-    *matches, (status, identifier) = limited(on_find, 3)(1000)
-    assert len(matches) == 3 and status.Status == 0xA700 and identifier is None
-    assert "more than 3 matches" in status.ErrorComment
+    assert list(limited(on_find, 3)([[0], [1, 2]])) == [(0xFF00, [0]), (0xFF00, [1, 2])]
+    for more in ([[0, 1], [2, 3, 4]], [[0, 1, 2], [3]], [[0, 1, 2, 3, 4]]):
+        *matches, (status, identifier) = limited(on_find, 3)(more)
+        assert [match for _, some in matches for match in some] == [0, 1, 2]
+        assert status.Status == 0xA700 and identifier is None
+        assert "more than 3 matches" in status.ErrorComment
+    failed = [(0xFF00, [0]), (0xC000, None)]
+    assert list(limited(lambda _: iter(failed), 3)(None)) == failed
 
 
 def test_destinations_are_what_the_provider_takes() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ from dimsefast.workflow import StorageCommitmentProvider, StorageCommitmentUser
 from pydicom import dcmread
 
 from .conftest import Background, Provider, Sample, equal, free_port, query
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+from serving import served
 
 FIND = sop_class.PatientRootQueryRetrieveInformationModelFind
 MOVE = sop_class.PatientRootQueryRetrieveInformationModelMove
@@ -223,5 +227,23 @@ def test_orthanc_asks_for_commitment(orthanc: Orthanc, samples: dict[str, Sample
         answer = orthanc.rest("/modalities/commits/storage-commitment", {"DicomInstances": instances})
         wait_until(lambda: orthanc.rest(answer["Path"])["Status"] != "Pending")
         report = orthanc.rest(answer["Path"])
+    assert [item["SOPInstanceUID"] for item in report["Success"]] == [found.sop_instance]
+    assert [(item["SOPInstanceUID"], item["FailureReason"]) for item in report["Failures"]] == [("1.2.3.404", 0x0112)]
+
+
+def test_orthanc_asks_a_served_archive_for_commitment(
+    orthanc: Orthanc, samples: dict[str, Sample], tmp_path: Path
+) -> None:
+    """For what it has stored there."""
+    found = samples["explicit"]
+    answer = orthanc.rest("/instances", found.path.read_bytes())
+    with served(tmp_path / "archive", "--destination", f"ORTHANC=127.0.0.1:{orthanc.port}") as server:
+        orthanc.rest("/modalities/archive", ["ARCHIVE", "127.0.0.1", server.port], "PUT")
+        orthanc.rest("/modalities/archive/store", {"Resources": [answer["ID"]], "Synchronous": True})
+        instances = [[found.sop_class, found.sop_instance], [found.sop_class, "1.2.3.404"]]
+        answer = orthanc.rest("/modalities/archive/storage-commitment", {"DicomInstances": instances})
+        wait_until(lambda: orthanc.rest(answer["Path"])["Status"] != "Pending")
+        report = orthanc.rest(answer["Path"])
+    assert report["RemoteAET"] == "ARCHIVE"
     assert [item["SOPInstanceUID"] for item in report["Success"]] == [found.sop_instance]
     assert [(item["SOPInstanceUID"], item["FailureReason"]) for item in report["Failures"]] == [("1.2.3.404", 0x0112)]

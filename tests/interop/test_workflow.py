@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import wait_until
 from dimsefast import AE, build_context, build_role, evt, sop_class
 from dimsefast.workflow import MppsProvider, StorageCommitmentProvider, StorageCommitmentUser, UpsProvider, mpps, ups
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
+from pydicom.data import get_testdata_file
 
 from .conftest import REQUIRED, free_port
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "cli"))
+from serving import served
 
 if REQUIRED:
     import pynetdicom
@@ -388,3 +394,41 @@ def test_our_handler_reports_to_their_server(reported: tuple[list[Any], int]) ->
         assert status.Status == 0
         assoc.release()
     assert seen == [(1, [], [], True, "OURS")]
+
+
+# The archive, served in a process of its own
+
+
+@pytest.mark.parametrize("stays", [True, False])
+def test_their_modality_and_a_served_archive(reported: tuple[list[Any], int], tmp_path: Path, stays: bool) -> None:
+    """A step, the image that was made in it, and the commitment to it: over their association, or over a new one."""
+    seen, port = reported
+    told: list[Any] = []
+
+    def on_report(event: Any) -> Any:
+        told.append(commitment(event))
+        return 0x0000, None
+
+    image = dcmread(str(get_testdata_file("CT_small.dcm")))
+    flags = ["--destination", f"THEIRS=127.0.0.1:{port}"]
+    with served(tmp_path / "archive", *flags, *([] if stays else ["--no-report-on-same-association"])) as server:
+        handlers = [(theirs.EVT_N_EVENT_REPORT, on_report)]
+        title = {"ae_title": "ARCHIVE", "evt_handlers": handlers}
+        ae = pynetdicom.AE("THEIRS")
+        ae.add_requested_context(CT, image.file_meta.TransferSyntaxUID)
+        for uid in (MPPS, RETRIEVE, COMMITMENT):
+            ae.add_requested_context(str(uid))
+        assoc = ae.associate("127.0.0.1", server.port, **title)
+        assert assoc.send_n_create(step(), str(MPPS), "1.2.9")[0].Status == 0
+        assert assoc.send_c_store(image).Status == 0
+        assert assoc.send_n_set(end("COMPLETED"), str(MPPS), "1.2.9")[0].Status == 0
+        assert assoc.send_n_set(end("COMPLETED"), str(MPPS), "1.2.9")[0].ErrorID == 0xA710
+        status, found = assoc.send_n_get([0x00100010, 0x00400252], str(RETRIEVE), "1.2.9")
+        assert (status.Status, found.PatientName, found.PerformedProcedureStepStatus) == (0, "Dör^Jane", "COMPLETED")
+        information = asked_for(image.SOPInstanceUID, "1.2.3.404")
+        status, _ = assoc.send_n_action(information, 1, str(COMMITMENT), "1.2.840.10008.1.20.1.1")
+        assert status.Status == 0
+        wait_until(lambda: told or seen)
+        assoc.release()
+    expected = (2, [str(image.SOPInstanceUID)], [("1.2.3.404", 0x0112)])
+    assert (told, seen) == (([expected], []) if stays else ([], [(*expected, True, "ARCHIVE")]))

@@ -577,6 +577,28 @@ def test_responses_have_the_requested_attributes_and_the_matching_items(
 # Files
 
 
+def test_elements_out_of_order_are_found() -> None:
+    """Up to the last one that is wanted: some writers do not sort."""
+    syntax = str(ExplicitVRLittleEndian)
+    parts = {}
+    for keyword, value in {"PatientID": "1", "StudyID": "2", "Modality": "CT", "PatientName": "X"}.items():
+        part = Dataset()
+        setattr(part, keyword, value)
+        parts[keyword] = encode_dataset(part, syntax)
+    stored = b"".join(parts[keyword] for keyword in ("PatientID", "Modality", "PatientName", "StudyID"))
+    for keyword, value in {"PatientID": "1", "Modality": "CT", "PatientName": "X", "StudyID": "2"}.items():
+        for asked, fits in ((value, True), ("9", False)):
+            identifier = Dataset()
+            identifier.StudyID = "2"
+            setattr(identifier, keyword, asked)
+            found = Matcher(identifier, transfer_syntax=syntax)
+            assert found.matches(stored) == fits, keyword
+            (answer,) = found.answers([stored], syntax)
+            assert (answer is not None) == fits
+            if answer is not None:
+                assert decode_dataset(answer, syntax)[keyword].value == value
+
+
 def test_a_matcher_over_real_files() -> None:
     ct, mr = (Path(str(get_testdata_file(name))) for name in ("CT_small.dcm", "MR_small.dcm"))
     query = Dataset()

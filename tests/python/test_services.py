@@ -10,7 +10,7 @@ from typing import Any
 import dimsefast
 import pytest
 from conftest import wait_until
-from dimsefast import _config, build_context, build_role, evt
+from dimsefast import _config, build_context, build_role, dataset, evt
 from dimsefast.sop_class import (
     CTImageStorage,
     MRImageStorage,
@@ -351,6 +351,58 @@ def test_cancel_reaches_the_handler_and_ends_with_one_final_status() -> None:
         assert set(statuses[:-1]) == {0xFF00}
         assert statuses[-1] == 0xFE00
     assert cancelled.is_set()
+
+
+def test_several_matches_at_once_are_a_response_each() -> None:
+    """Encoded or not, in their order, among others; each of them counted."""
+    one = dataset.encode_dataset(query(PatientID="1"), IMPLICIT)
+
+    def on_find(event: Any) -> Any:
+        yield 0xFF00, query(PatientID="0")
+        yield 0xFF01, [one, query(PatientID="2"), one]
+        yield 0xFF00, []
+        yield 0xFF00, [query(PatientID="3")]
+
+    with provider((evt.EVT_C_FIND, on_find)) as server, connect(server, FIND) as assoc:
+        *matches, (final, nothing) = assoc.send_c_find(query(PatientID="*"), FIND)
+        assert [(status.Status, found.PatientID) for status, found in matches] == [
+            (0xFF00, "0"),
+            (0xFF01, "1"),
+            (0xFF01, "2"),
+            (0xFF01, "1"),
+            (0xFF00, "3"),
+        ]
+        assert final.Status == 0 and nothing is None
+        assert server.statistics()["operations"]["C-FIND"]["pending"] == 5
+
+
+def test_of_several_at_once_one_that_is_no_identifier_ends_the_query() -> None:
+    def on_find(event: Any) -> Any:
+        yield 0xFF00, [query(PatientID="0"), "1"]
+
+    with provider((evt.EVT_C_FIND, on_find)) as server, connect(server, FIND) as assoc:
+        assert [status.Status for status, _ in assoc.send_c_find(query(PatientID="*"), FIND)] == [0xC312]
+
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_cancel_is_seen_among_several_at_once(says_so: bool) -> None:
+    # More than all buffers on the way take.
+    count = 500_000
+    matches = [dataset.encode_dataset(query(PatientID="1"), IMPLICIT)] * count
+
+    def on_find(event: Any) -> Any:
+        yield 0xFF00, matches
+        if says_so and event.is_cancelled:
+            yield 0xFE00, None
+
+    with provider((evt.EVT_C_FIND, on_find)) as server, connect(server, FIND) as assoc:
+        statuses = []
+        for status, _ in assoc.find(query(PatientID="*"), FIND, raw=True, msg_id=5):
+            statuses.append(status)
+            if len(statuses) == 3:
+                assoc.send_c_cancel(5, query_model=FIND)
+        assert set(statuses[:-1]) == {0xFF00} and len(statuses) < count
+        assert statuses[-1] == 0xFE00
 
 
 def test_leaving_the_loop_cancels_and_the_next_request_sees_its_own_responses() -> None:

@@ -18,6 +18,7 @@ from ..objects import store_object
 from ..presentation import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from ..sending import StoreResult
 from ..storing import StoreTo
+from ..workflow import MppsProvider
 from .database import Database, Durability
 from .errors import IndexUnusable
 from .indexer import Indexer
@@ -59,6 +60,9 @@ class Archive(Services):
             consider it.
         rebuild: an index that is missing or damaged is made anew, and the old one put aside; `reindex` must follow.
 
+    Attributes:
+        mpps: keeps the Modality Performed Procedure Steps that peers create; `mpps.store.get(uid)` reads one.
+
     One process has an archive at a time. It can be used by several threads, and not in the child of a fork. Raises
     ArchiveLocked where another process has it, IndexUnusable where the index is missing while there are objects, or
     damaged, ArchiveError where the location cannot be used.
@@ -87,6 +91,9 @@ class Archive(Services):
         except BaseException:
             self.storage.close()
             raise
+        # One for all servers: what changes a step waits for the change before.
+        self.mpps = MppsProvider(self.storage.steps)
+        super().__init__()
 
     def _open_database(self, url: str, rebuild: bool) -> Database:
         try:
@@ -246,8 +253,9 @@ class Archive(Services):
     def close(self) -> None:
         """Indexes what was stored, for at most ten seconds, and lets go of the archive.
 
-        A server that stores to it should be over by then.
+        A server that stores to it should be over by then. Results of storage commitment that wait are not reported.
         """
+        self._close_services()
         self.indexer.close(_CLOSE_TIMEOUT)
         self.storage.close()
         self.database.close()

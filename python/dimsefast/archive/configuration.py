@@ -200,7 +200,8 @@ def as_toml(configuration: Configuration) -> str:
     lines.append('# What certain AEs may do, by calling AE title: MODALITY = ["echo", "store"]')
     lines += [f"{_key(title)} = {_toml(operations)}" for title, operations in configuration.access.peers.items()]
     lines += ["", "[destinations]"]
-    lines.append('# Where C-MOVE sends objects, by AE title: WORKSTATION = "10.0.0.7:11112"')
+    lines.append("# Where C-MOVE sends objects, and where storage commitment is reported to, by AE title:")
+    lines.append('# WORKSTATION = "10.0.0.7:11112"')
     lines.append('# or with settings: WORKSTATION = { address = "10.0.0.7:11112", parallel_associations = 4 }:')
     lines += [f"#   {setting.name}: {_words(setting)}" for setting in settings_of(DestinationSettings)]
     for title, destination in configuration.destinations.items():

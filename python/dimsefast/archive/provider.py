@@ -1,4 +1,4 @@
-"""The services of an archive: Verification, Storage, Query/Retrieve, Modality Worklist."""
+"""The services of an archive: Verification, Storage, Query/Retrieve, Worklist, Storage Commitment, MPPS."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from ..dataset import decode_dataset
 from ..errors import MatchError
 from ..matching import EXPLICIT_LITTLE
 from ..presentation import ALL_TRANSFER_SYNTAXES, PresentationContext, build_context
+from ..workflow import StorageCommitmentProvider
 from . import extended
-from .retrieval import Destinations, destination, stored
+from .commitment import held
+from .retrieval import Destinations, destination, report_address, stored
 from .search import Options, Search
 from .settings import OPERATIONS
 from .worklist import MODEL as WORKLIST
@@ -24,6 +26,7 @@ from .worklist import Worklist
 
 if TYPE_CHECKING:
     from ..events import EventType
+    from ..workflow import Service
     from .archive import Archive
 
 _PENDING, _CANCELLED, _UNABLE = 0xFF00, 0xFE00, 0xC000
@@ -44,9 +47,15 @@ class Provider:
     Args:
         archive: the archive.
         destinations: where move destinations are, by AE title: "host:port", (host, port) or (host, port, keywords of
-            `AE.associate` and `MoveOptions`); or a function of the AE title that returns one of these, or None.
+            `AE.associate` and `MoveOptions`); or a function of the AE title that returns one of these, or None. Results
+            of storage commitment are reported there, too, where they cannot go over the requestor's association.
         worklist: a folder with the items of a modality worklist (see `Worklist`). Default: there is no worklist.
         refused: options of queries that are not granted, by their names in `Options`: "relational", "fuzzy".
+        commitment: whether storage commitment is offered. A commitment means what an acknowledged C-STORE means, see
+            `Archive`. Results that have not been reported when the archive is closed never are: who misses one asks
+            again.
+        report_on_same_association: see `StorageCommitmentProvider`.
+        mpps: whether Modality Performed Procedure Steps are kept. A step survives what an acknowledged object does.
     """
 
     def __init__(
@@ -56,14 +65,27 @@ class Provider:
         destinations: Destinations | None = None,
         worklist: str | PathLike[str] | None = None,
         refused: Iterable[str] = (),
+        commitment: bool = True,
+        report_on_same_association: bool = True,
+        mpps: bool = True,
     ) -> None:
         self._archive = archive
         self.destinations: Destinations = {} if destinations is None else destinations
         self.worklist = None if worklist is None else Worklist(worklist)
         self._refused = frozenset(refused)
+        self._workflow: dict[str, Service] = {}
+        if commitment:
+            self._workflow["commitment"] = StorageCommitmentProvider(
+                lambda references: held(archive, references),
+                lambda title: report_address(self.destinations, title),
+                same_association=report_on_same_association,
+            )
+            archive.before_closing(self._workflow["commitment"].close)
+        if mpps:
+            self._workflow["mpps"] = archive.mpps
 
     def contexts(self, operations: Iterable[str] = OPERATIONS) -> list[PresentationContext]:
-        """What it supports for these operations: `echo`, `store`, `find`, `move`, `get`, `worklist`.
+        """What it supports for these operations, which are those of `settings.OPERATIONS`.
 
         Raises ValueError for another one.
         """
@@ -83,6 +105,9 @@ class Provider:
                 contexts.extend(build_context(data.QUERY_RETRIEVE[model]) for model in models)
         if "worklist" in wanted and self.worklist is not None:
             contexts.append(build_context(WORKLIST))
+        for operation, service in self._workflow.items():
+            if operation in wanted:
+                contexts.extend(service.contexts)
         return contexts
 
     @property
@@ -93,6 +118,7 @@ class Provider:
             (evt.EVT_C_FIND, self.on_find),
             (evt.EVT_C_MOVE, self.on_move),
             (evt.EVT_C_GET, self.on_get),
+            *(bound for service in self._workflow.values() for bound in service.handlers),
         ]
 
     def find(
@@ -121,8 +147,8 @@ class Provider:
         answers = {str(uid): extended.answer(str(uid), asked, self._refused) for uid, asked in event.app_info.items()}
         return {uid: agreed for uid, agreed in answers.items() if agreed is not None}
 
-    def on_find(self, event: Any) -> Iterator[tuple[Any, bytes | None]]:
-        """C-FIND: each match as soon as its row was read."""
+    def on_find(self, event: Any) -> Iterator[tuple[Any, list[bytes] | None]]:
+        """C-FIND: the matches of some rows as soon as these were read."""
         try:
             responses = self._responses(event)
         except ValueError as error:
@@ -174,13 +200,13 @@ class Provider:
         syntax = str(event.context.transfer_syntax)
         return self._search(event.encoded_identifier, model, options, syntax).instances(lambda: event.is_cancelled)
 
-    def _responses(self, event: Any) -> Iterator[bytes]:
+    def _responses(self, event: Any) -> Iterator[list[bytes]]:
         model, syntax = str(event.context.abstract_syntax), str(event.context.transfer_syntax)
         options = extended.negotiated(event.assoc, model, self._refused)
         if model == WORKLIST:
             if self.worklist is None:
                 raise MatchError(_UNABLE, None, "there is no worklist here")
-            return self.worklist.responses(
+            items = self.worklist.responses(
                 event.encoded_identifier,
                 options,
                 local_timezone=self._archive.local_timezone,
@@ -188,8 +214,9 @@ class Provider:
                 response_syntax=syntax,
                 is_cancelled=lambda: event.is_cancelled,
             )
+            return ([item] for item in items)
         search = self._search(event.encoded_identifier, model, options, syntax)
-        return search.responses(syntax, event.assoc.acceptor.ae_title.strip(), lambda: event.is_cancelled)
+        return search.response_batches(syntax, event.assoc.acceptor.ae_title.strip(), lambda: event.is_cancelled)
 
     def _search(
         self,

@@ -1,4 +1,4 @@
-"""What a C-MOVE or C-GET of the archive sends, and where to."""
+"""What a C-MOVE or C-GET of the archive sends, and where that and its reports go."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pydicom.dataset import Dataset
 from sqlalchemy import select
 
 from ..client.peer import parse_address
+from ..services.destination import MoveOptions
 from .lookup import CHUNK
 from .schema import instance
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from ..workflow.reporting import Address
     from .database import Database
     from .storage import FolderStorage
 
@@ -84,3 +86,17 @@ def destination(destinations: Destinations, ae_title: str) -> tuple[Any, ...] | 
     if len(found) not in (2, 3):
         raise ValueError(f"the move destination {name} is {_EXAMPLE} or (host, port), not {found!r}")
     return tuple(found)
+
+
+def report_address(destinations: Destinations, ae_title: str) -> Address | None:
+    """Where a peer takes reports: its address as a destination, without what is about moves; None where it has none.
+
+    Raises ValueError for one that is no destination.
+    """
+    found = destination(destinations, ae_title)
+    if found is None:
+        return None
+    host, port, *options = found
+    keywords = dict(options[0]) if options else {}
+    MoveOptions.taken_from(keywords)
+    return host, port, keywords

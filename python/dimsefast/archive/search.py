@@ -80,8 +80,15 @@ class Search:
         is_cancelled: Callable[[], bool] = bool,
     ) -> Iterator[bytes]:
         """The encoded identifier of the response for each match, as rows are read; ends early where it is cancelled."""
+        return chain.from_iterable(self.response_batches(transfer_syntax, retrieve_aet, is_cancelled))
+
+    def response_batches(
+        self, transfer_syntax: str, retrieve_aet: str | None, is_cancelled: Callable[[], bool]
+    ) -> Iterator[list[bytes]]:
+        """The same in lists, each as soon as its rows have been looked at: a few at first, then more."""
         for _, answers in self._batches((), transfer_syntax, retrieve_aet, is_cancelled):
-            yield from (answer for answer in answers if answer is not None)
+            if found := [answer for answer in answers if answer is not None]:
+                yield found
 
     def instances(self, is_cancelled: Callable[[], bool] = bool) -> array[int]:
         """The keys of the instances that match, or belong to what does, by study, series and Instance Number."""

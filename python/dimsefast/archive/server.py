@@ -42,7 +42,7 @@ class ArchiveServer:
     def __init__(self, configuration: Configuration) -> None:
         self.configuration = configuration
         self._is_stopping = False
-        storage, query = configuration.storage, configuration.query
+        storage, query, workflow = configuration.storage, configuration.query, configuration.workflow
         self.archive = Archive(
             storage.location,
             database=storage.database or None,
@@ -57,6 +57,9 @@ class ArchiveServer:
                 destinations=self._destination,
                 worklist=query.worklist or None,
                 refused=[name for name, is_granted in granted.items() if not is_granted],
+                commitment=workflow.commitment,
+                report_on_same_association=workflow.report_on_same_association,
+                mpps=workflow.mpps,
             )
             self.server = self._listen()
             try:
@@ -104,7 +107,7 @@ class ArchiveServer:
         return Monitoring(parse_address(address, "metrics", "host:port"), self.metrics, self.problems)
 
     def _destination(self, title: str) -> Destination | None:
-        """Where a move destination is: asked for each C-MOVE, so that the configuration may change."""
+        """Where a destination is: asked for each C-MOVE and report, so that the configuration may change."""
         found = self.configuration.destinations.get(title.strip())
         return None if found is None else address_of(found)
 
@@ -124,7 +127,7 @@ class ArchiveServer:
         offers = Offers(self.provider, configuration.access)
         self.configuration = replace(before, destinations=configuration.destinations, access=configuration.access)
         self.server.offer(offers.others, offers.by_calling_aet)
-        sections = ("storage", "network", "query", "log", "metrics")
+        sections = ("storage", "network", "query", "workflow", "log", "metrics")
         return [name for name in sections if getattr(before, name) != getattr(configuration, name)]
 
     def stop(self, grace: float | None = None) -> None:
@@ -232,16 +235,19 @@ def address_of(destination: DestinationSettings) -> Destination:
 
 
 def limited(handler: Callable[..., Iterator[Any]], limit: int) -> Callable[..., Iterator[Any]]:
-    """A handler of C-FIND that ends with A700H where there are more matches than `limit`."""
+    """A handler of C-FIND, which yields lists of matches, that ends with A700H where there are more than `limit`."""
 
     def on_find(event: Any) -> Iterator[Any]:
         count = 0
         for answer in handler(event):
-            if answer[0] == _PENDING:
-                if count == limit:
+            status, matches = answer
+            if status == _PENDING:
+                if count + len(matches) > limit:
+                    if count < limit:
+                        yield status, matches[: limit - count]
                     yield _too_many(limit), None
                     return
-                count += 1
+                count += len(matches)
             yield answer
 
     return on_find

@@ -25,7 +25,19 @@ _MAXIMUM_ASSOCIATIONS = 100
 
 
 class Services:
-    """The part of an `Archive` that answers queries."""
+    """The part of an `Archive` that answers peers."""
+
+    def __init__(self) -> None:
+        self._closing: list[Callable[[], None]] = []
+        self._own_provider = Provider(cast("Archive", self))
+
+    def before_closing(self, close: Callable[[], None]) -> None:
+        """Has something called when the archive is closed, while it still answers."""
+        self._closing.append(close)
+
+    def _close_services(self) -> None:
+        for close in self._closing:
+            close()
 
     def find(
         self,
@@ -51,14 +63,14 @@ class Services:
         Raises MatchError for an identifier that the model does not allow, ArchiveError where the index cannot be read.
         """
         options = Options(relational, datetime, fuzzy, timezone, empty_value, multiple_value)
-        return self._provider().find(identifier, model, options)
+        return self._own_provider.find(identifier, model, options)
 
     def files(self, identifier: Dataset | bytes, model: str | None = None, **options: bool) -> Iterator[Path]:
         """The files of what matches, by study, series and Instance Number: what a C-MOVE would send.
 
         A file that is not there any more is left out, and logged. Arguments and errors are those of `find`.
         """
-        return self._provider().files(identifier, model, Options(**options))
+        return self._own_provider.files(identifier, model, Options(**options))
 
     @property
     def contexts(self) -> list[PresentationContext]:
@@ -68,14 +80,14 @@ class Services:
                 address, contexts=archive.contexts, evt_handlers=archive.handlers, store_to=archive.store_to
             )
 
-        Without a worklist, and without move destinations: `provider.Provider` takes these.
+        Without a worklist, and without destinations of moves and reports: `provider.Provider` takes these.
         """
-        return self._provider().contexts()
+        return self._own_provider.contexts()
 
     @property
     def handlers(self) -> list[tuple[EventType, Callable[..., Any]]]:
         """The handlers of its services; see `contexts`."""
-        return self._provider().handlers
+        return self._own_provider.handlers
 
     def serve(
         self,
@@ -85,22 +97,27 @@ class Services:
         destinations: Destinations | None = None,
         worklist: str | PathLike[str] | None = None,
         maximum_associations: int = _MAXIMUM_ASSOCIATIONS,
+        commitment: bool = True,
+        mpps: bool = True,
         block: bool = True,
     ) -> AssociationServer | None:
-        """Serves Verification, Storage, Query/Retrieve and, with a folder for it, Modality Worklist.
+        """Serves Verification, Storage, Query/Retrieve, Storage Commitment, MPPS and, with a folder, Modality Worklist.
 
         Args:
             address: (host, port); port 0 takes a free one.
             ae_title: its AE title. Peers may call it by another.
-            destinations: where move destinations are, by AE title; see `Provider`. Default: there are none.
+            destinations: where move destinations are, and where results of storage commitment go, by AE title; see
+                `Provider`. Default: there are none.
             worklist: a folder of worklist items; see `Worklist`.
             maximum_associations: at the same time; one more is rejected.
+            commitment, mpps: whether Storage Commitment and Modality Performed Procedure Step are offered; see
+                `Provider`.
             block: serve until Ctrl-C; otherwise return the server.
 
         Raises OSError where the address cannot be bound.
         """
         archive = cast("Archive", self)
-        provider = Provider(archive, destinations=destinations, worklist=worklist)
+        provider = Provider(archive, destinations=destinations, worklist=worklist, commitment=commitment, mpps=mpps)
         ae = AE(ae_title)
         ae.maximum_associations = maximum_associations
         return ae.start_server(
@@ -110,6 +127,3 @@ class Services:
             evt_handlers=provider.handlers,
             store_to=archive.store_to,
         )
-
-    def _provider(self) -> Provider:
-        return Provider(cast("Archive", self))

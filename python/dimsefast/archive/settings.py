@@ -16,7 +16,7 @@ from ..ae import DEFAULT_MAXIMUM_PDU_SIZE
 from ..client.peer import parse_address
 
 #: What a peer may be let do, in the order in which it is told.
-OPERATIONS: Final = ("echo", "store", "find", "move", "get", "worklist")
+OPERATIONS: Final = ("echo", "store", "find", "move", "get", "worklist", "commitment", "mpps")
 
 
 class Kind:
@@ -231,6 +231,21 @@ class QuerySettings:
 
 
 @dataclass(frozen=True)
+class WorkflowSettings:
+    """What it offers beside storing and querying."""
+
+    commitment: bool = _setting(True, Switch(), "Whether storage commitment is offered.", "--commitment")
+    report_on_same_association: bool = _setting(
+        True,
+        Switch(),
+        "Whether results of storage commitment go over the requestor's own association while that lasts. "
+        "Where they cannot, they go to the requestor's address in the destinations.",
+        "--report-on-same-association",
+    )
+    mpps: bool = _setting(True, Switch(), "Whether modality performed procedure steps are kept.", "--mpps")
+
+
+@dataclass(frozen=True)
 class LogSettings:
     """What is logged, and how."""
 
@@ -266,7 +281,7 @@ class MetricsSettings:
 
 @dataclass(frozen=True)
 class DestinationSettings:
-    """Where a C-MOVE sends objects."""
+    """Where a C-MOVE sends objects, and where results of storage commitment are reported to."""
 
     address: str = _setting("", Address(1), "host:port.", "")
     parallel_associations: int = _setting(1, Whole(1, 64), "Associations that carry objects at once.", "")
@@ -294,6 +309,7 @@ class Configuration:
     storage: StorageSettings = field(default_factory=StorageSettings)
     network: NetworkSettings = field(default_factory=NetworkSettings)
     query: QuerySettings = field(default_factory=QuerySettings)
+    workflow: WorkflowSettings = field(default_factory=WorkflowSettings)
     log: LogSettings = field(default_factory=LogSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     access: AccessSettings = field(default_factory=AccessSettings)
@@ -306,6 +322,7 @@ SECTIONS: Final[dict[str, type[Any]]] = {
     "storage": StorageSettings,
     "network": NetworkSettings,
     "query": QuerySettings,
+    "workflow": WorkflowSettings,
     "log": LogSettings,
     "metrics": MetricsSettings,
     "access": AccessSettings,

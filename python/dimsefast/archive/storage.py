@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from .. import _core
 from ..storing import StoreTo
 from .errors import ArchiveError, ArchiveLocked
+from .steps import StepStore
 
 if TYPE_CHECKING:
     from ..ae import Entity
@@ -25,12 +26,13 @@ if TYPE_CHECKING:
 #: What becomes of an object that is there already and not the same to the byte.
 Duplicates = Literal["keep", "replace", "refuse"]
 
-#: What is the archive's own: the marker, the lock, the journal, the index.
+#: What is the archive's own: the marker, the lock, the journal, the index, performed procedure steps.
 PRIVATE: Final = ".dimsefast"
 
 _MARKER: Final = "archive"
 _MARKER_TEXT: Final = "dimsefast archive, layout 1\n"
 _OBJECTS: Final = "objects"
+_STEPS: Final = "mpps"
 _LAYOUT: Final = f"{_OBJECTS}/{{SOPInstanceUID.hash}}/{{SOPInstanceUID}}.dcm"
 
 #: `_core` calls them otherwise.
@@ -66,6 +68,7 @@ class FolderStorage:
         try:
             _core.remove_leftovers(self.folder)
             self.journal = _core.Journal(self.private / "journal", fsync)
+            self.steps = StepStore(self.private / _STEPS, fsync)
         except OSError as error:
             self._lock.release()
             raise ArchiveError(f"the archive {self.folder} cannot be written to: {error}") from error
@@ -97,6 +100,7 @@ class FolderStorage:
         elif marker.read_text() != _MARKER_TEXT:
             raise ArchiveError(f"{self.folder} is an archive of another version: {marker} says so")
         (self.folder / _OBJECTS).mkdir(exist_ok=True)
+        (self.private / _STEPS).mkdir(exist_ok=True)
 
     def path(self, name: str) -> Path:
         """The file of this name."""

@@ -83,8 +83,8 @@ def _word(value: Any) -> str:
     "destinations",
     multiple=True,
     metavar="AET=HOST:PORT",
-    help="Where C-MOVE sends objects. Behind commas: parallel_associations=N, retries=N, decompress=true. "
-    "May be repeated.",
+    help="Where C-MOVE sends objects, and where storage commitment is reported to. Behind commas: "
+    "parallel_associations=N, retries=N, decompress=true. May be repeated.",
 )
 @click.option(
     "--access",
@@ -103,7 +103,7 @@ def serve(
     as_json: bool,
     **flags: Any,
 ) -> int:
-    """Serve an archive in a folder: store, query, retrieve, worklist.
+    """Serve an archive in a folder: store, query, retrieve, worklist, storage commitment, MPPS.
 
     The folder is made if it is not there. A flag changes what the configuration file says. SIGTERM and Ctrl-C let what
     is in progress finish, a second one aborts it; SIGHUP reads destinations and access anew.

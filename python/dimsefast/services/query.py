@@ -26,10 +26,14 @@ FAILED, NOT_ENCODABLE = 0xC311, 0xC312
 
 
 def find(association: AssociationBase, request: Request) -> None:
-    """Sends each match as its own Pending response as soon as the handler yields it, then one final response."""
+    """Sends each match as its own Pending response as soon as the handler yields it, then one final response.
+
+    A handler that has several at once may yield `(status, list of identifiers)`: each is a response of its own, too.
+    """
     connection = association._connection
     assert connection is not None
     timeout = association._core_dimse_timeout
+    syntax = str(request.context.transfer_syntax)
     matches: Iterator[Any] | None = None
     cancelled = False
     is_single = uid_to_service_class(request.context.abstract_syntax) is RelevantPatientInformationQueryServiceClass
@@ -52,7 +56,15 @@ def find(association: AssociationBase, request: Request) -> None:
                     # The handler sees it when it goes on; one that still has matches then does not look.
                     cancelled = True
                     continue
-                encoded = _encoded(identifier, str(request.context.transfer_syntax))
+                if isinstance(identifier, list):
+                    several = [_encoded(one, syntax) for one in identifier]
+                    known = [one for one in several if one is not None]
+                    if len(known) < len(several):
+                        code, extra = NOT_ENCODABLE, []
+                        break
+                    cancelled = connection.respond_many(request.message, code, known, timeout) < len(known)
+                    continue
+                encoded = _encoded(identifier, syntax)
                 if encoded is None:
                     code, extra = NOT_ENCODABLE, []
                     break

@@ -58,7 +58,7 @@ impl Patience<'_> {
     }
 
     /// There was progress: the time begins anew.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     }
 

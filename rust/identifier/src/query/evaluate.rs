@@ -173,7 +173,7 @@ pub(super) fn find<'a>(slots: &Slots<'a>, wanted: &[Tag], tag: Tag) -> Option<Fo
 pub(super) fn collect<'a>(dataset: &'a [u8], syntax: Syntax, wanted: &[Tag]) -> Result<Slots<'a>> {
     let mut slots = vec![None; wanted.len()];
     let Some(&last) = wanted.last() else { return Ok(slots) };
-    let (mut at, mut next) = (0, 0);
+    let (mut at, mut next, mut highest) = (0, 0, Tag(0));
     while at < dataset.len() {
         let Some(header) = header(dataset, at, syntax) else {
             return Err(CodecError::new(at, None, "it ends in the middle of an element's header"));
@@ -182,12 +182,19 @@ pub(super) fn collect<'a>(dataset: &'a [u8], syntax: Syntax, wanted: &[Tag]) -> 
             break;
         }
         let after = skip(dataset, &header, syntax, 0)?;
-        // Elements come in order; where one does not it is looked for.
         while next < wanted.len() && wanted[next] < header.tag {
             next += 1;
         }
-        let place = if wanted.get(next) == Some(&header.tag) { Ok(next) } else { wanted.binary_search(&header.tag) };
-        if let Ok(place) = place {
+        let place = if wanted.get(next) == Some(&header.tag) {
+            Some(next)
+        } else if header.tag < highest {
+            // Elements come in order; one that does not is looked for.
+            wanted.binary_search(&header.tag).ok()
+        } else {
+            None
+        };
+        highest = highest.max(header.tag);
+        if let Some(place) = place {
             slots[place] = Some(found(dataset, &header, after, syntax));
         }
         at = after;
