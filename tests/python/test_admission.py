@@ -105,7 +105,7 @@ def test_who_may_only_receive_cannot_store() -> None:
             store = core.prepare_store(
                 context, core.begin(), CTImageStorage, "1.2.3", 0, None, b"\x08\0\x18\0\0\0\0\0", None, 0, None
             )
-            core.send_store(store, 10)
+            core.send_prepared(store, 10, None)
             assert core.receive(store.message_id, 10).status == 0x0124
         wait_until(lambda: server.statistics()["operations"].get("C-STORE", {}).get("statuses") == {0x0124: 1})
 

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::associate::{ae_title, uid};
+use crate::command::{Value, request};
 use crate::message::{Message, file_error, response};
 use crate::negotiation::Negotiation;
 use crate::pool::describe;
@@ -33,24 +34,6 @@ type Ending = (&'static str, u8, u8, u8, String);
 
 /// (kind, argument)
 pub(crate) type Described = (&'static str, Option<Py<PyAny>>);
-
-/// The value of a command element: text and bytes as they are, numbers as US.
-#[derive(FromPyObject)]
-pub(crate) enum Value {
-    Number(u16),
-    Text(String),
-    Bytes(Vec<u8>),
-}
-
-impl Value {
-    fn bytes(self) -> Vec<u8> {
-        match self {
-            Self::Number(number) => number.to_le_bytes().to_vec(),
-            Self::Text(text) => text.into_bytes(),
-            Self::Bytes(bytes) => bytes,
-        }
-    }
-}
 
 impl Connection {
     pub(crate) fn new(inner: Arc<network::Connection>) -> Self {
@@ -493,20 +476,6 @@ impl Connection {
         let payload = dataset.map_or(Payload::None, Payload::Bytes);
         waiting(py, seconds(timeout)?, None, |patience| connection.send(patience, context_id, command, payload, output))
     }
-}
-
-/// The command set of a request.
-fn request(command_field: u16, message_id: u16, elements: Vec<(u16, Value)>, has_dataset: bool) -> CommandSet {
-    let mut builder = CommandSet::builder(CommandField(command_field));
-    // (0000,0120) in a C-CANCEL-RQ, (0000,0110) in any other request.
-    let cancel = command_field == CommandField::C_CANCEL_RQ.0;
-    builder = builder.u16(if cancel { 0x0120 } else { 0x0110 }, message_id);
-    // (0000,0800): 0101H is no dataset.
-    builder = builder.u16(0x0800, if has_dataset { 1 } else { 0x0101 });
-    for (element, value) in elements {
-        builder = builder.bytes(element, &value.bytes());
-    }
-    builder.build()
 }
 
 /// Calls `work` with what ends its waits where the association that it is done for is over.

@@ -1,6 +1,7 @@
 //! The module `dimsefast._core`: the network crate as Python sees it, and nothing else.
 
 mod associate;
+mod command;
 mod connection;
 mod decode;
 mod encode;
