@@ -149,7 +149,7 @@ fn what_cannot_be_flushed_is_an_error_and_begins_a_new_segment() {
     journal.append("a", Change::New).unwrap();
     // Neither takes a flush.
     let (reader, writer) = io::pipe().unwrap();
-    locked(&journal.writer).file = Arc::new(File::from(std::os::fd::OwnedFd::from(writer)));
+    locked(&journal.writer).file = Some(Arc::new(File::from(std::os::fd::OwnedFd::from(writer))));
     assert!(journal.append("b", Change::New).is_err());
     assert!(locked(&journal.writer).spoilt);
     drop(reader);
@@ -164,12 +164,12 @@ fn a_full_disk_is_an_error_and_the_next_record_is_whole() {
     let folder = tempfile::tempdir().unwrap();
     let journal = Journal::open(folder.path(), false).unwrap();
     journal.append("a", Change::New).unwrap();
-    let file = locked(&journal.writer).file.clone();
-    locked(&journal.writer).file = Arc::new(OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let file = locked(&journal.writer).file.clone().unwrap();
+    locked(&journal.writer).file = Some(Arc::new(OpenOptions::new().write(true).open("/dev/full").unwrap()));
     assert_eq!(journal.append("b", Change::New).unwrap_err().kind(), ErrorKind::StorageFull);
     // /dev/full cannot be cut: it is tried again, and the file itself can.
     (&*file).write_all(b"half a rec").unwrap();
-    locked(&journal.writer).file = file;
+    locked(&journal.writer).file = Some(file);
     assert!(locked(&journal.writer).torn);
     journal.append("c", Change::New).unwrap();
     assert_eq!(names(&journal, START), ["a", "c"]);
