@@ -18,7 +18,7 @@ from .pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, A_R
 from .status import code_to_category
 
 if TYPE_CHECKING:
-    from .association import AssociationBase
+    from .association_base import AssociationBase
     from .presentation import PresentationContext
     from .service_user import ServiceUser
 

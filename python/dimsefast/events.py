@@ -16,7 +16,7 @@ from pydicom.uid import UID
 from .dataset import decode_dataset, decode_object
 
 if TYPE_CHECKING:
-    from .association import AssociationBase
+    from .association_base import AssociationBase
     from .request import ContextTuple, Request
 
 LOGGER = logging.getLogger("dimsefast.events")

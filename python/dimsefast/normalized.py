@@ -19,7 +19,7 @@ from .waiting import run
 
 if TYPE_CHECKING:
     from . import _core
-    from .association import AssociationBase
+    from .association_base import AssociationBase
 
 LOGGER = logging.getLogger("dimsefast.normalized")
 

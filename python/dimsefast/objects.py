@@ -16,7 +16,7 @@ from . import _core
 from .dataset import encode_dataset
 
 if TYPE_CHECKING:
-    from .association import AssociationBase
+    from .association_base import AssociationBase
 
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, EXPLICIT_BIG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"

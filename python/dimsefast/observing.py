@@ -13,7 +13,7 @@ from .dimse_messages import Assembler
 from .pdu import P_DATA_TF, PDU, pdu_from
 
 if TYPE_CHECKING:
-    from .association import AssociationBase
+    from .association_base import AssociationBase
     from .events import EventType
 
 LOGGER = logging.getLogger("dimsefast.events")

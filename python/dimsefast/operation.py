@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 from .waiting import run
 
 if TYPE_CHECKING:
-    from .association import AssociationBase
+    from .association_base import AssociationBase
 
 T = TypeVar("T")
 

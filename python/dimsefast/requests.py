@@ -22,7 +22,7 @@ from .status import StatusDataset, code_to_category
 from .waiting import Elements
 
 if TYPE_CHECKING:
-    from .association import AssociationBase
+    from .association_base import AssociationBase
 
 Storable = Dataset | str | Path | bytes
 

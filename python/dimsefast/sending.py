@@ -14,7 +14,7 @@ from .objects import StoreObject, fitting_context, prepare_store, store_object
 from .waiting import BLOCKING, run
 
 if TYPE_CHECKING:
-    from .association import AssociationBase
+    from .association_base import AssociationBase
 
 #: Requests in progress at once where the peer sets no limit.
 _UNLIMITED = 64

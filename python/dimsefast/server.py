@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from . import _bridge, _config, _core, statistics
 from ._arguments import ContextsByCallingAET, checked_offers, listening_address
-from .association import Association, AssociationBase, core_timeout
+from .association import Association
+from .association_base import AssociationBase, core_timeout
 from .events import EventType, HandlerTable
 from .notices import core_bits
 from .presentation import PresentationContext

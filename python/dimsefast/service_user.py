@@ -13,7 +13,7 @@ from .presentation import PresentationContext
 
 if TYPE_CHECKING:
     from . import _core
-    from .association import AssociationBase
+    from .association_base import AssociationBase
 
 
 class AssociatePrimitive(NamedTuple):

@@ -15,7 +15,7 @@ from . import _core
 
 if TYPE_CHECKING:
     from .ae import Entity
-    from .association import AssociationBase
+    from .association_base import AssociationBase
     from .request import Request
 
 #: What a callable is told where it does not say what it wants: the unique keys of the four levels, and Modality.

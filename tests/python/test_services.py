@@ -373,6 +373,8 @@ def test_several_matches_at_once_are_a_response_each() -> None:
             (0xFF00, "3"),
         ]
         assert final.Status == 0 and nothing is None
+        # It is counted once it is over here, too.
+        wait_until(lambda: "C-FIND" in server.statistics()["operations"])
         assert server.statistics()["operations"]["C-FIND"]["pending"] == 5
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydicom.dataset import Dataset
 
 from .. import requests
-from ..association import AssociationBase
+from ..association_base import AssociationBase
 from ..events import EventType, HandlerTable
 from ..operation import AsyncIteration
 from ..sending import StoreResult

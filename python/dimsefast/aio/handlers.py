@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from .._arguments import Handlers
-from ..association import AssociationBase
+from ..association_base import AssociationBase
 from ..events import EVT_C_FIND, Event
 from ..storing import StoreTarget, StoreTo
 from .waiting import HANDLING, Handling

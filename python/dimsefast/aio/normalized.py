@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from pydicom.dataset import Dataset
 
-from ..association import AssociationBase
+from ..association_base import AssociationBase
 from ..normalized import N_ACTION, N_CREATE, N_DELETE, N_EVENT_REPORT, N_GET, N_SET, Service, prepare, send
 
 

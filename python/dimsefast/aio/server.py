@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import server
-from ..association import AssociationBase
+from ..association_base import AssociationBase
 from ..events import EventType
 from .association import Association
 from .handlers import LoopHandler, plain

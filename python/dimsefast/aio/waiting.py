@@ -16,7 +16,7 @@ from ..operation import OperationLock, Stream
 from ..waiting import Elements, Waiting
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
 
 T = TypeVar("T")
 

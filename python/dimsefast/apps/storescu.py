@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from ..ae import AE, MOST_REQUESTED_CONTEXTS
+from ..ae import AE
+from ..entity_settings import MOST_REQUESTED_CONTEXTS
 from ..objects import store_object
 from ..presentation import StoragePresentationContexts
 from .common import associated, entity, request_syntax_options, requested_syntaxes, requestor_options

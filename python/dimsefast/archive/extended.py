@@ -10,7 +10,7 @@ from .search import Options
 from .worklist import MODEL as WORKLIST
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
 
 #: The options by the place of their byte; None for enhanced multi-frame conversion, which is not done.
 _FIND: Final = ("relational", "datetime", "fuzzy", "timezone", None, "empty_value", "multiple_value")

@@ -12,7 +12,7 @@ from pydicom.uid import UID
 
 from .. import sop_class
 from ..ae import Entity
-from ..association import AssociationBase
+from ..association_base import AssociationBase
 from ..errors import AssociationAborted, AssociationTimeout, ServiceNotSupported
 from ..presentation import build_context
 from ..tls import TLS

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from .. import evt, query, requests
 from ..ae import Entity
-from ..association import AssociationBase
+from ..association_base import AssociationBase
 from ..errors import AssociationAborted, ReceiverError, ServiceNotSupported, StatusError
 from ..events import Event
 from ..operation import AsyncIteration

@@ -12,7 +12,7 @@ from pydicom.uid import UID
 
 from .. import _sop_class_data as data
 from .. import query
-from ..ae import MOST_REQUESTED_CONTEXTS
+from ..entity_settings import MOST_REQUESTED_CONTEXTS
 from ..presentation import ALL_TRANSFER_SYNTAXES, PresentationContext, build_context, build_role
 from .reports import Failure, RetrieveReport
 

@@ -10,8 +10,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
-from ..ae import MOST_REQUESTED_CONTEXTS
-from ..association import AssociationBase
+from ..association_base import AssociationBase
+from ..entity_settings import MOST_REQUESTED_CONTEXTS
 from ..errors import AssociationAborted, AssociationError, DimsefastError, status_words
 from ..objects import CONVERTIBLE, EXPLICIT_LITTLE, IMPLICIT_LITTLE, StoreObject, fitting_context
 from ..operation import AsyncIteration

@@ -14,7 +14,7 @@ from .operations_log import log_request
 
 if TYPE_CHECKING:
     from .._core import Message
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
 
 __all__ = ["negotiate", "perform"]
 

@@ -17,7 +17,8 @@ from ..sending import Pipeline, StoreResult, Ticket
 from ..status import code_to_category
 
 if TYPE_CHECKING:
-    from ..association import Association, AssociationBase
+    from ..association import Association
+    from ..association_base import AssociationBase
     from ..request import Request
 
 #: PS3.8 9.3.2.2: presentation context IDs are odd, 1 to 255.

@@ -9,7 +9,7 @@ from ..events import Event, EventType
 from .statuses import report_failure
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
 
 #: PS3.8 9.3.4: rejected permanent, by the user, no reason given: what a refused user identity gets.
 _REFUSED = (0x01, 0x01, 0x01)

@@ -16,7 +16,7 @@ from ..status import STATUS_SUCCESS, STATUS_WARNING, code_to_category
 from .statuses import Element, comment, report_failure, wire_status
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
     from ..request import Request
 
 LOGGER = logging.getLogger("dimsefast.services")

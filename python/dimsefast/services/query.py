@@ -16,7 +16,7 @@ from ..sop_class import uid_to_service_class
 from .statuses import Element, report_failure, wire_status
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
     from ..request import Request
 
 PENDING = (0xFF00, 0xFF01)

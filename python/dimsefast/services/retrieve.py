@@ -27,7 +27,7 @@ from .suboperations import (
 )
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
     from ..request import Request
 
 LOGGER = logging.getLogger("dimsefast.services")

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from ..request import COMMAND_ELEMENTS, encode_value
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
 
 LOGGER = logging.getLogger("dimsefast.services")
 

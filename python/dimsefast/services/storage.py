@@ -12,7 +12,7 @@ from ..events import Event
 from .statuses import Element, report_failure, wire_status
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
     from ..request import Request
 
 LOGGER = logging.getLogger("dimsefast.services")

@@ -15,7 +15,7 @@ from ..status import code_to_category
 from .statuses import Element
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
     from ..request import Request
 
 PENDING, SUCCESS, WARNING, ALL_FAILED, CANCELLED = 0xFF00, 0x0000, 0xB000, 0xA702, 0xFE00

@@ -9,7 +9,7 @@ from ..events import Event
 from .statuses import NO_STATUS_ELEMENT, NOT_A_STATUS, Element, report_failure, wire_status
 
 if TYPE_CHECKING:
-    from ..association import AssociationBase
+    from ..association_base import AssociationBase
     from ..request import Request
 
 

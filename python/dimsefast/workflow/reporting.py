@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from pydicom.dataset import Dataset
 
 from ..ae import AE
-from ..association import Association, AssociationBase
+from ..association import Association
+from ..association_base import AssociationBase
 from ..errors import DimsefastError
 from ..presentation import build_context, build_role
 from ..status import STATUS_SUCCESS, STATUS_WARNING, code_to_category

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Protocol, Self
 
 from pydicom.dataset import Dataset
 
-from ..association import Association, AssociationBase
+from ..association import Association
+from ..association_base import AssociationBase
 from ..errors import AssociationAborted, StatusError
 from ..events import Event, EventType
 from ..presentation import PresentationContext, build_context
