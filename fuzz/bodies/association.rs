@@ -45,7 +45,6 @@ impl Driven {
             Association::acceptor(config(), now)
         };
         association.trace(true);
-        let state = association.state();
         let mut driven = Self {
             association,
             is_requestor,
@@ -55,7 +54,7 @@ impl Driven {
             finals: 0,
             closes: 0,
             in_dataset: false,
-            state,
+            state: State::Sta1,
         };
         if is_requestor {
             driven.association.transport_connected(now);
