@@ -126,7 +126,28 @@ def run_files(folder: Path, files: list[TestFile], report: Callable[[Result], No
 
     with ThreadPoolExecutor(len(LANES)) as pool:
         list(pool.map(work, lanes.values()))
+    for first in [result for result in done.values() if result.surprises]:
+        # The suite sleeps and looks: on a busy machine, now and then too early. What surprises twice counts.
+        done[first.file.name] = _of_both(first, run_file(folder, first.file))
+        report(done[first.file.name])
     return [done[file.name] for file in files]
+
+
+def _of_both(first: Result, second: Result) -> Result:
+    """What two runs of a file gave: a test has failed that did so twice, or was expected to and did."""
+    failed = {
+        test: words
+        for test, words in {**first.failed, **second.failed}.items()
+        if test in EXPECTED or (test in first.failed and test in second.failed)
+    }
+    return Result(
+        first.file,
+        (first.passed | second.passed) - failed.keys(),
+        first.skipped | second.skipped,
+        failed,
+        first.broken and second.broken,
+        first.seconds + second.seconds,
+    )
 
 
 def _read(results: Path, result: Result) -> None:
