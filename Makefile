@@ -46,7 +46,7 @@ test-rust: $(STAMPS)/venv
 	cargo test --workspace --exclude dimsefast-python --locked --quiet
 
 test-python: build
-	$(BIN)/python -m pytest
+	$(BIN)/python tools/run_tests.py
 
 dropin: build ## run pynetdicom's own test suite against dimsefast, and compare with what is expected
 	$(BIN)/python -m pip install --quiet --group peers
