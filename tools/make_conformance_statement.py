@@ -17,6 +17,14 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "conformance-statement.md"
 CHARACTER_SETS = ROOT / "rust" / "identifier" / "src" / "charset" / "terms.rs"
 
+#: Transfer syntaxes of PS3.6 that pydicom's dictionary does not have.
+NAMES = {
+    "1.2.840.10008.1.2.4.110": "JPEG XL Lossless",
+    "1.2.840.10008.1.2.4.111": "JPEG XL JPEG Recompression",
+    "1.2.840.10008.1.2.4.112": "JPEG XL",
+    "1.2.840.10008.1.2.8.1": "Deflated Image Frame Compression",
+}
+
 
 def table(header: list[str], rows: list[list[str]]) -> str:
     """A Markdown table."""
@@ -42,7 +50,7 @@ def transfer_syntaxes() -> str:
     """All that are known, the default ones first."""
     first = list(dimsefast.DEFAULT_TRANSFER_SYNTAXES)
     rest = [uid for uid in dimsefast.ALL_TRANSFER_SYNTAXES if uid not in first]
-    return table(["Transfer syntax", "UID"], [[UID(uid).name, f"`{uid}`"] for uid in [*first, *rest]])
+    return table(["Transfer syntax", "UID"], [[NAMES.get(uid) or UID(uid).name, f"`{uid}`"] for uid in [*first, *rest]])
 
 
 def seconds(value: float | None) -> str:
