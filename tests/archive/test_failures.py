@@ -32,9 +32,10 @@ def mounted(folder: Path, options: str) -> Iterator[None]:
 
 def test_on_a_full_disk_objects_are_refused_and_those_before_are_indexed_later(tmp_path: Path) -> None:
     folder = tmp_path / "full"
-    with mounted(folder, "size=3m"), Archive(folder / "archive") as archive:
+    with mounted(folder, "size=8m"), Archive(folder / "archive") as archive:
         ballast = folder / "ballast"
-        ballast.write_bytes(bytes(1 << 20))
+        # The index of all that fits beside it needs room, too, once it is gone.
+        ballast.write_bytes(bytes(5 << 20))
         stored, refused = 0, None
         for number in range(2000):
             (result,) = archive.add([made(number)])

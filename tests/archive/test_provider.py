@@ -142,11 +142,9 @@ def test_an_identifier_that_the_model_does_not_allow(
 def test_a_retrieval_that_says_nothing(served: tuple[str, int]) -> None:
     contexts = [build_context(STUDY_MOVE), build_context(STUDY_GET)]
     with connect(served, contexts=contexts) as assoc:
-        for responses in (
-            assoc.send_c_move(query.study(), "ANY", STUDY_MOVE),
-            assoc.send_c_get(query.study(), STUDY_GET),
-        ):
-            ((status, _),) = responses
+        ((moved, _),) = assoc.send_c_move(query.study(), "ANY", STUDY_MOVE)
+        ((got, _),) = assoc.send_c_get(query.study(), STUDY_GET)
+        for status in (moved, got):
             assert (status.Status, status.OffendingElement) == (0xA900, 0x0020000D)
 
 
