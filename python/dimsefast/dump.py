@@ -144,7 +144,8 @@ def log_message(message: DIMSEMessage, sent: bool, association: AssociationBase)
 def _log_block(title: str, end: str, lines: list[str]) -> None:
     with _ONE_BLOCK:
         for line in (f"{f' {title} ':=^{_WIDTH}}", *lines, f"{f' END {end} ':=^{_WIDTH}}"):
-            LOGGER.debug(line)
+            # What a peer chose must not steer a terminal, nor make lines of its own.
+            LOGGER.debug("%s", line if line.isprintable() else line.encode("unicode_escape").decode("ascii"))
 
 
 def message_lines(message: DIMSEMessage) -> list[str]:
