@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 from pydicom.uid import UID
@@ -318,7 +319,9 @@ class ApplicationEntity(Entity):
         )
         if not block:
             return server
-        server.serve_until_shutdown()
+        # As with pynetdicom, Ctrl-C ends the serving and not the program.
+        with suppress(KeyboardInterrupt):
+            server.serve_until_shutdown()
         return None
 
     make_server = start_server

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from .ae import Entity
     from .storing import StoreTo
 
-LOGGER = logging.getLogger("dimsefast.server")
 
 #: How long `shutdown` waits for handlers that are still running, in seconds.
 SHUTDOWN_LIMIT = 5.0
@@ -294,11 +292,9 @@ class AssociationServer(ServerBase):
         super().__init__(*arguments)
 
     def serve_until_shutdown(self) -> None:
-        """Returns after `shutdown` was called from another thread, or Ctrl-C, which shuts down."""
+        """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""
         try:
             self._stopped.wait()
-        except KeyboardInterrupt:
-            LOGGER.info("interrupted: shutting down the server at %s:%s", *self.address)
         finally:
             self.shutdown()
 

@@ -15,7 +15,6 @@ import suite
 SOURCE = suite.installed()
 #: Files without associations, and the smallest with some.
 QUICK = (
-    "tests/test_cli.py",
     "tests/test_events.py",
     "tests/test_presentation.py",
     "tests/test_primitives.py",
@@ -40,7 +39,7 @@ def test_the_suite_passes_as_expected(copied: tuple[Path, dict[str, suite.TestFi
     folder, files = copied
     result = run.run_file(folder, files[name])
     assert not result.surprises, "\n".join(result.surprises)
-    assert len(result.passed) >= len(result.failed)
+    assert len(result.passed) > len(result.failed)
 
 
 def test_what_is_expected_and_left_out_has_reasons_and_exists(

@@ -259,7 +259,8 @@ def test_many_idle_associations_take_few_threads_and_little_memory() -> None:
         connect(server, Verification).release()
         threads, memory = status("Threads"), status("VmRSS")
         many = [connect(server, Verification) for _ in range(300)]
-        assert status("Threads") <= threads + 8
+        # Threads that had something to do for a moment end when they have not for a while.
+        wait_until(lambda: status("Threads") <= threads + 2)
         # Both ends of each are in this process, with a Python object at one of them.
         assert (status("VmRSS") - memory) * 1024 / len(many) < 2 * 64 * 1024
         assert all(assoc.send_c_echo().Status == 0 for assoc in many)
