@@ -28,6 +28,7 @@ use pyo3::prelude::*;
 fn forget_parent() {
     process::forget_parent();
     pool::forget_parent();
+    log::forget_parent();
 }
 
 /// Aborts all associations and stops all threads, within `limit` seconds.
@@ -37,7 +38,7 @@ fn stop(py: Python<'_>, limit: f64) {
         let half = Duration::from_secs_f64((limit / 2.0).max(0.0));
         process::stop(half);
         pool::stop(half);
-        log::stop(Duration::from_millis(100));
+        log::stop(half);
     });
 }
 
