@@ -74,6 +74,7 @@ lint: build ## rustfmt, clippy, ruff, mypy, pyright
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/mypy --platform win32
 	$(BIN)/pyright --project pyproject.toml
 	$(BIN)/python -m mypy.stubtest dimsefast._core
 	$(BIN)/zizmor --offline --quiet .github/workflows
@@ -127,13 +128,13 @@ wheel: $(STAMPS)/venv ## build a wheel and a source distribution into dist/, and
 	$(if $(filter Linux,$(shell uname -s)),$(BIN)/auditwheel show dist/*.whl | grep -A1 'consistent with')
 	$(BIN)/abi3audit --strict dist/*.whl
 
-test-wheel: ## run the Python tests against the wheel in dist/, in an environment of its own
+test-wheel: ## run the Python tests, or TESTS, against the wheel in dist/, in an environment of its own
 	rm -rf build/wheel
 	$(PYTHON) -m venv build/wheel
 	build/wheel/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	build/wheel/bin/python -m pip install --quiet --only-binary dimsefast --no-index --no-deps --find-links dist dimsefast
 	build/wheel/bin/python -m pip install --quiet dimsefast --group test
-	env -u VIRTUAL_ENV build/wheel/bin/python -m pytest -p no:cacheprovider $(TESTS)
+	env -u VIRTUAL_ENV build/wheel/bin/python $(if $(TESTS),-m pytest -p no:cacheprovider $(TESTS),tools/run_tests.py)
 
 docs: build ## build the documentation site into build/docs, without warnings
 	$(BIN)/python -m pip install --quiet --group docs

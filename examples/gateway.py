@@ -15,6 +15,8 @@ REMOVED = (
     "PatientAddress",
     "PatientTelephoneNumbers",
     "OtherPatientIDs",
+    "OtherPatientIDsSequence",
+    "OtherPatientNames",
     "ReferringPhysicianName",
     "InstitutionName",
     "AccessionNumber",

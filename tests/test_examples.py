@@ -212,6 +212,8 @@ def test_the_gateway_passes_on_what_it_made_anonymous(start: Callable[..., int],
     assert after.pixel_array.tobytes() == before.pixel_array.tobytes()
     assert after.PatientName == after.PatientID != before.PatientID
     assert after.StudyInstanceUID.startswith("2.25.") and path.stem == after.SOPInstanceUID != before.SOPInstanceUID
+    assert any(item.PatientID for item in before.OtherPatientIDsSequence)
+    assert [element.value for element in after.iterall() if element.keyword == "PatientID"] == [after.PatientID]
     assert "PatientBirthDate" not in after and not any(element.tag.is_private for element in after)
 
 

@@ -11,9 +11,9 @@ from pydicom.tag import Tag
 from . import _sop_class_data as data
 from ._validators import validate_uid
 from .dataset import decode_dataset, encode_dataset
+from .exchange import single, status_from
 from .objects import Fitting
 from .request import COMMAND_ELEMENTS, encode_value
-from .requests import single, status_from
 from .status import STATUS_SUCCESS, STATUS_WARNING, StatusDataset, code_to_category, code_to_status
 from .waiting import run
 

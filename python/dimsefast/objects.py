@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 DEFLATED, EXPLICIT_BIG = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2"
 
+#: What can be stored: a dataset, the path of a file, the bytes of one.
+Storable = Dataset | str | Path | bytes
+
 #: Transfer syntaxes between which a dataset is converted without loss, the preferred ones first.
 CONVERTIBLE = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG)
 
@@ -44,7 +47,7 @@ class StoreObject(NamedTuple):
         return _read(self.path if self.path is not None else io.BytesIO(self.encoded or b""))
 
 
-def store_object(source: Dataset | str | Path | bytes) -> StoreObject:
+def store_object(source: Storable) -> StoreObject:
     """Finds out what an object is, from as little of it as possible.
 
     Raises AttributeError where the class, instance or transfer syntax is missing, ValueError for what is no DICOM

@@ -119,7 +119,7 @@ class StoreTo:
         if self.folder is None:
             return
         if not self.folder.is_dir():
-            raise NotADirectoryError(f"store_to={str(self.folder)!r} is not a folder")
+            raise NotADirectoryError(f"store_to={str(self.folder)!r} is not a folder that is there: make it first")
         with _PREPARED_LOCK:
             if self.folder in _PREPARED:
                 return

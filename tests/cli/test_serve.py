@@ -358,6 +358,13 @@ def test_the_log_for_people_is_lines(tmp_path: Path) -> None:
     text = server.log.read_text()
     assert "2 objects stored" in text and "C-FIND from DIMSEFAST@127.0.0.1:" in text and "1 matches, 0000H" in text
     assert SECRET not in text and "Traceback" not in text
+    assert "Received Find Request" not in text, "what passes is shown at the level debug"
+
+
+def test_what_passes_is_logged_on_request(tmp_path: Path) -> None:
+    with served(tmp_path / "archive", "-ll", "debug") as server:
+        run("echo", server.name)
+    assert "Received Echo Request" in server.log.read_text()
 
 
 def test_metrics_health_and_readiness(tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ def script(tmp_path: Path) -> Callable[..., list[str]]:
     """The command that runs a program, on these ports."""
 
     def made(title: str, library: str, port: int, other: int = 0) -> list[str]:
+        pytest.importorskip(library, reason=f"{library} is not installed: make peers")
         text = PROGRAMS[title].replace("pynetdicom", library)
         path = tmp_path / "program.py"
         path.write_text(text.replace("11112", str(port)).replace("11113", str(other)))

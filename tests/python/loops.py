@@ -11,7 +11,7 @@ from typing import Any
 from dimsefast import aio, build_context
 from dimsefast.sop_class import CTImageStorage, Verification
 from pydicom import Dataset
-from test_services import FIND, GET, MOVE, query
+from service_cases import FIND, GET, MOVE, query
 
 LIMIT = 30
 ASKED = query(PatientID="*")

@@ -239,3 +239,31 @@ def requestor(
         assert peer.read_pdu()[0] == ASSOCIATE_AC
         yield peer
         peer.release()
+
+
+@contextmanager
+def raw_listener(*answers: bytes, close: bool = False) -> Iterator[int]:
+    """A peer that sends these bytes, whatever it is told, and then keeps silent."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    ended = threading.Event()
+
+    def serve() -> None:
+        try:
+            stream, _ = listener.accept()
+        except OSError:
+            return
+        with stream:
+            stream.recv(65536)
+            for answer in answers:
+                stream.sendall(answer)
+            if not close:
+                ended.wait(20)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        ended.set()
+        listener.close()
+        thread.join()

@@ -11,7 +11,7 @@ import pytest
 from dimsefast import PeerUnreachable, Receiver, build_context
 from dimsefast.sop_class import Verification
 from faces import AE, Client, face  # noqa: F401
-from test_services import provider
+from service_cases import provider
 
 ECHO = [build_context(Verification)]
 

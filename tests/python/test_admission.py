@@ -11,7 +11,7 @@ from conftest import wait_until
 from dimsefast import AE, DISCARD, AssociationAborted, AssociationRejected, build_context, build_role, evt
 from dimsefast.sop_class import CTImageStorage, MRImageStorage, Verification
 from prometheus_client.parser import text_string_to_metric_families
-from test_services import CT, FIND, GET, MOVE, query
+from service_cases import CT, FIND, GET, MOVE, query
 
 ECHO = build_context(Verification)
 

@@ -17,7 +17,7 @@ from dimsefast import AssociationTimeout, PeerUnreachable, aio, build_context, b
 from dimsefast.sop_class import CTImageStorage, Verification
 from loops import ASKED, connect, match, provider, silent_listener, until
 from pydicom import dcmread
-from test_services import CT, FIND, GET, MOVE, counts, query
+from service_cases import CT, FIND, GET, MOVE, counts, query
 
 # Handlers
 

@@ -10,7 +10,7 @@ import pytest
 from dimsefast import build_context, build_role, evt
 from dimsefast.sop_class import CTImageStorage, Verification
 from loops import ASKED, connect, match, provider, silent_listener, until
-from test_services import CT, FIND, GET, MOVE
+from service_cases import CT, FIND, GET, MOVE
 
 
 async def cancelled(doing: Coroutine[Any, Any, Any], when: Callable[[], object] | None = None) -> None:

@@ -19,7 +19,7 @@ from dimsefast import PeerUnreachable, aio, evt
 from dimsefast import query as identifiers
 from dimsefast.sop_class import Verification
 from loops import LIMIT, connect, provider, silent_listener, until
-from test_services import CT, query
+from service_cases import CT, query
 
 # Many, several, and elsewhere
 

@@ -12,8 +12,8 @@ from dimsefast import StoreResult, evt
 from dimsefast.sop_class import CTImageStorage
 from pydicom import Dataset
 from scripted import C_FIND_RQ, Message, Peer, acceptor, requestor
+from service_cases import CT, EXPLICIT, FIND, IMPLICIT, encoded, provider, query
 from test_sending import asynchronous, ct, number_of, statuses
-from test_services import CT, EXPLICIT, FIND, IMPLICIT, encoded, provider, query
 
 
 @pytest.mark.parametrize("granted", [(4, 4), (0, 0)])

@@ -23,7 +23,7 @@ from pydicom.filewriter import correct_ambiguous_vr, write_data_element
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID, JPEG2000Lossless
 from scripted import Peer, acceptor
-from test_services import BIG, CT, EXPLICIT, GET, IMPLICIT, MOVE, query
+from service_cases import BIG, CT, EXPLICIT, GET, IMPLICIT, MOVE, query
 
 DEFLATED = "1.2.840.10008.1.2.1.99"
 RLE_FILE = Path(str(get_testdata_file("MR_small_RLE.dcm")))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from conftest import wait_until
 from dimsefast import evt
-from test_services import CT, FIND, MOVE, connect, provider, query
+from service_cases import CT, FIND, MOVE, connect, provider, query
 
 NAME = "dimsefast.operations"
 

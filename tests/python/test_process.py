@@ -47,6 +47,19 @@ def run(script: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_a_record_at_the_very_end_is_told_before_the_interpreter_ends() -> None:
+    """The thread that tells it has hardly begun then."""
+    script = """
+        import logging
+        logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+        server = provider()
+        AE().connect("127.0.0.1", server.port, contexts=ECHO).abort()
+    """
+    for _ in range(5):
+        done = run(script)
+        assert done.returncode == 0 and "aborted locally" in done.stdout, (done.returncode, done.stdout, done.stderr)
+
+
 def test_importing_brings_in_nothing_that_only_some_programs_need() -> None:
     script = """
         import pydicom, pydicom.dataset, sys

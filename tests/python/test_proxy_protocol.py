@@ -16,7 +16,7 @@ from conftest import wait_until
 from dimsefast import AssociationError, build_context
 from dimsefast.sop_class import Verification
 from faces import AE, face  # noqa: F401
-from test_services import provider
+from service_cases import provider
 
 ECHO = [build_context(Verification)]
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"

@@ -14,8 +14,8 @@ from dimsefast.sop_class import CTImageStorage
 from faces import AE, face  # noqa: F401
 from pydicom import Dataset
 from pydicom.data import get_testdata_file
+from service_cases import GET, MOVE, connect, counts, provider, query
 from test_sending import ct, number_of
-from test_services import GET, MOVE, connect, counts, provider, query
 
 RTPLAN = Path(str(get_testdata_file("rtplan.dcm")))
 

@@ -17,7 +17,7 @@ from faces import AE, face  # noqa: F401
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from scripted import Peer, acceptor
-from test_services import BIG, CT, EXPLICIT, GET, IMPLICIT, MR, connect, encoded, provider, query
+from service_cases import BIG, CT, EXPLICIT, GET, IMPLICIT, MR, connect, encoded, provider, query
 
 RTPLAN = Path(str(get_testdata_file("rtplan.dcm")))
 

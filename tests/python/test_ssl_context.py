@@ -13,9 +13,9 @@ from conftest import wait_until
 from dimsefast import AssociationAborted, AssociationTimeout, TLSFailed, build_context, evt
 from dimsefast.sop_class import CTImageStorage, Verification
 from faces import AE, face  # noqa: F401
-from test_lifecycle import raw_listener
+from scripted import raw_listener
+from service_cases import CT, EXPLICIT, encoded, provider
 from test_process import run
-from test_services import CT, EXPLICIT, encoded, provider
 from test_tls import big_object
 
 CONTEXTS = [build_context(CTImageStorage, EXPLICIT), build_context(Verification)]

@@ -28,8 +28,8 @@ from dimsefast import (
 from dimsefast.sop_class import CTImageStorage, Verification
 from faces import AE, Client, face  # noqa: F401
 from pydicom import Dataset, FileMetaDataset, dcmread
-from test_lifecycle import raw_listener
-from test_services import CT, EXPLICIT, FIND, GET, encoded, provider, query
+from scripted import raw_listener
+from service_cases import CT, EXPLICIT, FIND, GET, encoded, provider, query
 
 ECHO = [build_context(Verification)]
 

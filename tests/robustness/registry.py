@@ -31,7 +31,7 @@ HOSTILE_INPUT = {
             f"{HOSTILE}::test_h01_a_uid_is_never_a_path_and_is_echoed_as_it_came",
             f"{STORING}::test_hostile_values_stay_in_the_folder_and_apart",
             f"{STORING}::test_the_objects_of_a_get_go_the_same_ways",
-            "tests/python/test_client.py::test_objects_of_others_are_refused_and_names_stay_in_the_folder",
+            "tests/python/test_client_retrieval.py::test_objects_of_others_are_refused_and_names_stay_in_the_folder",
             "rust/network/src/sink/file_tests.rs::hostile_values_stay_in_the_folder",
             f"{DIMSE}::a store of an instance {{}}",
         ],

@@ -8,8 +8,8 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from ..client.links import models
-from ..client.operations import Operations
 from ..client.reports import ProgressHandler, RetrieveReport, StoreReport
+from ..client.retrieve_operations import RetrieveOperations
 from ..client.sources import Storable
 from ..waiting import Waiting
 from .ae import AE
@@ -17,7 +17,7 @@ from .association import Association
 from .waiting import of_running_loop
 
 
-class Client(Operations):
+class Client(RetrieveOperations):
     """A client of one node, for the tasks of one event loop: see `dimsefast.Client`, whose arguments it takes.
 
     It may be used by several tasks at once: each operation has an association of its own for its time. Usable as an

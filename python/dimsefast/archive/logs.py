@@ -8,7 +8,7 @@ import logging
 import logging.handlers
 from typing import Any
 
-from .. import evt
+from .. import dump, evt
 from ..client.reports import size_words
 from ..dataset import decode_dataset
 from ..events import Event, EventType
@@ -33,6 +33,9 @@ def start_logging(settings: LogSettings) -> logging.Handler:
     handler.addFilter(_is_wanted)
     LOGGER.addHandler(handler)
     LOGGER.setLevel(settings.level.upper())
+    if settings.level != "debug":
+        # Its lines at INFO, message by message, say less than ours do, and each association pays for them.
+        dump.LOGGER.setLevel(logging.WARNING)
     refresh_level()
     return handler
 
@@ -42,6 +45,7 @@ def stop_logging(handler: logging.Handler) -> None:
     LOGGER.removeHandler(handler)
     handler.close()
     LOGGER.setLevel(logging.NOTSET)
+    dump.LOGGER.setLevel(logging.NOTSET)
     refresh_level()
 
 

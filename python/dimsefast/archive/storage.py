@@ -6,18 +6,18 @@ Instance UID alone.
 
 from __future__ import annotations
 
-import fcntl
 import os
-import weakref
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from .. import _core
 from ..storing import StoreTo
-from .errors import ArchiveError, ArchiveLocked
+from .errors import ArchiveError
+from .lock import Lock
 from .steps import StepStore
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class FolderStorage:
         self.folder = _folder(location)
         try:
             self._make()
-            self._lock = _Lock(self.private / "lock", self.folder)
+            self._lock = Lock(self.private / "lock", self.folder)
         except OSError as error:
             raise ArchiveError(
                 f"the archive {self.folder} cannot be used: {error}: check the path and its permissions"
@@ -132,8 +132,7 @@ class FolderStorage:
 
     def free_bytes(self) -> int:
         """How much room there is for objects, in bytes. Raises OSError."""
-        status = os.statvfs(self.folder)
-        return status.f_bavail * status.f_frsize
+        return shutil.disk_usage(self.folder).free
 
     def close(self) -> None:
         """Nothing can be stored any more; another process may have the archive."""
@@ -170,43 +169,6 @@ class _StoreToArchive(StoreTo):
         return f"<store_to of the archive {self.folder}>"
 
 
-class _Lock:
-    """A file that one process has locked; its text says which."""
-
-    #: Those of this process: a child of a fork lets go of them.
-    _held: Final[weakref.WeakSet[_Lock]] = weakref.WeakSet()
-
-    def __init__(self, path: Path, folder: Path) -> None:
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(self._descriptor, 100).decode("ascii", "replace").strip()
-            os.close(self._descriptor)
-            raise ArchiveLocked(
-                f"the archive {folder} is open in another process ({holder or 'which has not said its number yet'}): "
-                "end that first, or send it what is to be stored"
-            ) from None
-        os.ftruncate(self._descriptor, 0)
-        os.write(self._descriptor, f"process {os.getpid()}\n".encode("ascii"))
-        self._held.add(self)
-
-    def release(self) -> None:
-        """Lets another process have it."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
-
-    @classmethod
-    def release_in_child(cls) -> None:
-        """Closes the descriptors that a child of a fork got: the lock is its parent's."""
-        for lock in list(cls._held):
-            lock.release()
-
-
-os.register_at_fork(after_in_child=_Lock.release_in_child)
-
-
 def _folder(location: str | os.PathLike[str]) -> Path:
     text = os.fspath(location)
     if "://" not in text:
@@ -214,4 +176,7 @@ def _folder(location: str | os.PathLike[str]) -> Path:
     url = urlsplit(text)
     if url.scheme != "file" or url.netloc not in ("", "localhost") or not url.path:
         raise ArchiveError(f"the storage {text!r} is not supported: give a folder, or file:///<its path>")
-    return Path(unquote(url.path)).resolve()
+    # It takes long to import, and a folder needs none of it.
+    from urllib.request import url2pathname
+
+    return Path(url2pathname(url.path)).resolve()

@@ -14,6 +14,13 @@ from .. import query
 from ..client.retrieving import LEVELS, UNIQUE
 
 _TAG = re.compile(r"\(?([0-9A-Fa-f]{4}),?([0-9A-Fa-f]{4})\)?")
+#: How dates and times are written, by value representation; and what is in none of them, and in no range.
+_WRITTEN = {
+    "DA": "a date is written 20240131, a range 20240101-20240131, 20240101- or -20240131",
+    "TM": "a time is written 134500, a range 120000-134500, 1200- or -1345",
+    "DT": "a date and time is written 20240131134500, a range 20240101-20240131, 20240101- or -20240131",
+}
+_NOT_WRITTEN = re.compile(r'[^0-9.:+*?"\\ -]')
 _BUILDERS = {"PATIENT": query.patient, "STUDY": query.study, "SERIES": query.series, "IMAGE": query.image}
 
 
@@ -68,6 +75,8 @@ def add_key(dataset: Dataset, key: str) -> None:
             raise click.UsageError(f"-k {key}: a sequence has no value: write Sequence.Attribute=value")
         dataset.add_new(last, "SQ", [])
         return
+    if vr in _WRITTEN and _NOT_WRITTEN.search(value):
+        raise click.UsageError(f"-k {key}: {_WRITTEN[vr]}")
     try:
         values = value.split("\\")
         dataset.add_new(last, vr, _number(vr, values) if vr in _NUMBERS and value else values if values[1:] else value)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 import click
 
@@ -28,7 +28,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 LOGGER = logging.getLogger("dimsefast.archive")
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: What has the configuration read anew; a system without it has no way to ask for that.
+_RELOAD: Final[int | None] = getattr(signal, "SIGHUP", None)
+_SIGNALS = tuple(number for number in (signal.SIGTERM, signal.SIGINT, _RELOAD) if number is not None)
 #: Among the signals: the server has stopped.
 _STOPPED = 0
 
@@ -171,7 +173,7 @@ def _run(configuration: Configuration, read: Callable[[], Configuration], as_jso
             server = ArchiveServer(configuration)
             try:
                 _tell(server, as_json)
-                while (number := signals.get()) == signal.SIGHUP:
+                while (number := signals.get()) == _RELOAD:
                     _reload(server, read)
             finally:
                 last = _stop(server, signals)
@@ -231,7 +233,7 @@ def _stop(server: ArchiveServer, signals: _Signals) -> int:
     thread = threading.Thread(target=stop, name="dimsefast-stop")
     thread.start()
     while (number := signals.get()) != _STOPPED:
-        if number != signal.SIGHUP:
+        if number != _RELOAD:
             last = number
             server.abort()
     thread.join()

@@ -11,12 +11,12 @@ from ..ae import AE
 from ..association import Association
 from ..waiting import BLOCKING, Waiting, iterate, run
 from .links import models
-from .operations import Operations
 from .reports import ProgressHandler, RetrieveReport, StoreReport
+from .retrieve_operations import RetrieveOperations
 from .sources import Storable
 
 
-class Client(Operations):
+class Client(RetrieveOperations):
     """A client of one node.
 
     It keeps associations open while they are used and opens them again when they were lost. It may be used from

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 from .. import evt
 from ..dataset import encode_dataset
 from ..events import Event
-from ..requests import LIMIT_REACHED, REPOSITORY_QUERY
+from ..responses import LIMIT_REACHED, REPOSITORY_QUERY
 from ..service_class import RelevantPatientInformationQueryServiceClass
 from ..sop_class import uid_to_service_class
 from .statuses import Element, report_failure, wire_status

@@ -28,6 +28,7 @@ use pyo3::prelude::*;
 fn forget_parent() {
     process::forget_parent();
     pool::forget_parent();
+    log::forget_parent();
 }
 
 /// Aborts all associations and stops all threads, within `limit` seconds.
@@ -37,11 +38,13 @@ fn stop(py: Python<'_>, limit: f64) {
         let half = Duration::from_secs_f64((limit / 2.0).max(0.0));
         process::stop(half);
         pool::stop(half);
-        log::stop(Duration::from_millis(100));
+        log::stop(half);
     });
 }
 
-#[pymodule]
+// Nobody has run the tests without the GIL yet; the release workflow does (PYTHON_GIL=0). Until then a free-threaded
+// interpreter turns it on when this is imported.
+#[pymodule(gil_used = true)]
 mod _core {
     #[pymodule_export]
     use super::associate::connect;

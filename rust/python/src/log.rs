@@ -1,14 +1,15 @@
 //! From the core's log queue to Python's `logging`, on one thread of its own.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dimsefast_network::{log, process};
 use pyo3::prelude::*;
 
 static EMIT: OnceLock<Py<PyAny>> = OnceLock::new();
-static RUNNING: AtomicBool = AtomicBool::new(false);
+/// Threads that have been started and not ended: two for a moment, where one has just been idle for too long.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
 /// Sets which records the core makes (as `logging` numbers levels) and what takes them: `emit(level, message)`, the first one given.
 #[pyfunction]
@@ -16,14 +17,18 @@ pub(crate) fn set_log_level(level: u8, emit: Py<PyAny>) {
     let _ = EMIT.set(emit);
     log::set_level(level);
     log::set_reader(|| {
-        // Without a thread the records stay in the queue, which is bounded.
-        let _ = process::spawn("dimsefast-log", read);
+        // Before it begins: the end of the interpreter waits for a thread that has not yet been given a processor, too.
+        RUNNING.fetch_add(1, Ordering::AcqRel);
+        if process::spawn("dimsefast-log", read).is_err() {
+            // Without a thread the records stay in the queue, which is bounded.
+            RUNNING.fetch_sub(1, Ordering::AcqRel);
+        }
     });
 }
 
 fn read() {
-    RUNNING.store(true, Ordering::Release);
-    Python::attach(|py| {
+    // Where the interpreter did not wait long enough, there is nobody left to tell.
+    Python::try_attach(|py| {
         while let Some(record) = py.detach(|| log::next(Duration::from_secs(10))) {
             if let Some(emit) = EMIT.get()
                 && let Err(error) = emit.call1(py, (record.level as u8, record.message))
@@ -32,14 +37,19 @@ fn read() {
             }
         }
     });
-    RUNNING.store(false, Ordering::Release);
+    RUNNING.fetch_sub(1, Ordering::AcqRel);
+}
+
+/// In the child of a fork, which has none of its parent's threads.
+pub(crate) fn forget_parent() {
+    RUNNING.store(0, Ordering::Release);
 }
 
 /// Ends the thread, at most after `limit`.
 pub(crate) fn stop(limit: Duration) {
     log::stop();
     let deadline = std::time::Instant::now() + limit;
-    while RUNNING.load(Ordering::Acquire) && std::time::Instant::now() < deadline {
+    while RUNNING.load(Ordering::Acquire) > 0 && std::time::Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
 }

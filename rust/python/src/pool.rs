@@ -95,11 +95,14 @@ impl Pool {
     }
 
     fn run(&'static self) {
-        Python::attach(|py| {
+        Python::try_attach(|py| {
             while let Some(task) = py.detach(|| self.next()) {
                 task.run(py);
             }
         });
+        // Not before it has let go of Python: the interpreter ends when all have.
+        self.lock().threads -= 1;
+        self.changed.notify_all();
     }
 
     /// The next task; none once this thread may end.
@@ -118,10 +121,6 @@ impl Pool {
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         };
         state.idle -= 1;
-        if task.is_none() {
-            state.threads -= 1;
-            self.changed.notify_all();
-        }
         task
     }
 }
