@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use dimsefast_protocol::association::{AbortCause, Association};
@@ -125,6 +125,7 @@ pub struct Connection {
     /// Absolute time, in milliseconds since `epoch`, by which the watch must look again; `u64::MAX` for never.
     pub(crate) watch_deadline: AtomicU64,
     pub(crate) epoch: Instant,
+    end: Arc<OnceLock<End>>,
     /// The fork generation it was made in.
     pub generation: u32,
     /// The server that accepted it.
@@ -173,7 +174,8 @@ pub(crate) struct Core {
     /// What others wait for who are not threads.
     pub(crate) observations: Vec<Observation>,
     pub(crate) established: bool,
-    pub(crate) end: Option<End>,
+    /// Shared with the connection.
+    pub(crate) end: Arc<OnceLock<End>>,
     /// Set once, before any dataset of a C-STORE comes in.
     pub(crate) store: StorePlan,
     /// Bits of [`Notice`], those below, and the TRACE ones.
@@ -224,6 +226,7 @@ impl Connection {
             peer: ends.peer,
             local: ends.local,
             tls: ends.tls,
+            end: core.end.clone(),
             core: Mutex::new(core),
             changed: Condvar::new(),
             driver,
@@ -259,6 +262,7 @@ impl Connection {
         let under_way = core.has_output();
         let result = f(&mut core, now);
         core.settle(now);
+        core.hold(now);
         let is_driven_apart = matches!(self.driver, Driver::Runtime { .. });
         let held = output == Output::Soon && is_driven_apart && now.saturating_sub(core.last_write) < HOLD;
         if !held {
@@ -266,7 +270,7 @@ impl Connection {
         }
         let told = if core.is_traced() { core.jobs.start_serial() } else { None };
         // What is held goes with what is under way already, or else is the driver's.
-        let driver_needed = (core.has_output() && !(held && under_way)) || core.end.is_some();
+        let driver_needed = (core.has_output() && !(held && under_way)) || core.is_over();
         // A thread that drives waits on the socket and not for the condition, perhaps for what has just changed.
         let driving = core.driving.clone();
         if driver_needed && driving.is_none() {
@@ -310,12 +314,12 @@ impl Connection {
     /// Whether the association is established now.
     pub fn is_established(&self) -> bool {
         let core = self.lock();
-        core.established && core.end.is_none() && core.association.is_established()
+        core.established && !core.is_over() && core.association.is_established()
     }
 
-    /// How it ended, if it did.
-    pub fn end(&self) -> Option<End> {
-        self.lock().end.clone()
+    /// How it ended, if it did. Never waits: it is asked before each of many responses.
+    pub fn end(&self) -> Option<&End> {
+        self.end.get()
     }
 
     /// Whether the transport is closed.
@@ -363,7 +367,7 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let now = self.epoch.elapsed();
         let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if self.generation == process::generation() && core.transport.is_some() && core.end.is_none() {
+        if self.generation == process::generation() && core.transport.is_some() && !core.is_over() {
             core.association.abort(now);
             core.flush(now);
         }
@@ -396,7 +400,7 @@ impl Core {
             waiting: 0,
             observations: Vec::new(),
             established: false,
-            end: None,
+            end: Arc::default(),
             store,
             bound,
             tracer: Tracer::default(),
@@ -411,6 +415,11 @@ impl Core {
         }
         core.notify(Notice::ConnectionOpen);
         core
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.end.get().is_some()
     }
 
     pub(crate) fn has_output(&self) -> bool {
@@ -433,12 +442,23 @@ impl Core {
         self.incoming.as_ref().is_some_and(|incoming| incoming.waits)
     }
 
+    /// Whether this side has enough to do with what has come: the service, or whoever waits for responses.
+    fn is_held_up(&self) -> bool {
+        self.waits_for_service()
+            || self.jobs.waiting() >= WAITING_JOBS
+            || self.responses.len() >= WAITING_RESPONSES
+            || self.response_bytes >= WAITING_BYTES
+    }
+
+    /// Tells the protocol whether the peer's silence is its own.
+    pub(crate) fn hold(&mut self, now: Duration) {
+        let held = self.is_held_up();
+        self.association.set_held(now, held);
+    }
+
     pub(crate) fn wants_input(&self) -> bool {
-        !self.waits_for_service()
+        !self.is_held_up()
             && self.paused_until.is_none()
-            && self.jobs.waiting() < WAITING_JOBS
-            && self.responses.len() < WAITING_RESPONSES
-            && self.response_bytes < WAITING_BYTES
             && self.association.output_length() - self.written < UNREAD_OUTPUT
     }
 

@@ -46,6 +46,7 @@ impl Core {
             buffer.resize(READ, 0);
             self.read(now, buffer, drain)
         });
+        self.hold(now);
         if self.association.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.association.handle_timeout(now);
         }
@@ -274,7 +275,7 @@ impl Core {
     }
 
     fn finish(&mut self, end: End) {
-        if self.end.is_some() {
+        if self.is_over() {
             return;
         }
         self.cancel_all();
@@ -291,7 +292,8 @@ impl Core {
             End::Released => Notice::Released,
             End::Aborted { .. } => Notice::Aborted,
         });
-        self.end = Some(end);
+        // Last: who sees it without the lock finds the rest behind it.
+        let _ = self.end.set(end);
     }
 
     /// Says how an association ended, where it is worth a line.

@@ -279,6 +279,51 @@ fn the_service_decides_before_the_rest_is_read() {
 }
 
 #[test]
+fn a_decision_may_take_longer_than_a_peer_may_be_silent() {
+    let mut pair = Pair::established(StorePlan::Ask(patient()));
+    let second = Duration::from_secs(1);
+    pair.acceptor.association.set_network_timeout(NOW, Some(second));
+    pair.send_store(1, "1.2", &dataset_of("1CT1"));
+    pair.job().unwrap();
+    pair.acceptor.drive(second * 100, true);
+    assert_eq!(pair.acceptor.association.poll_timeout(), None);
+    assert!(!pair.acceptor.is_over(), "{:?}", pair.acceptor.end);
+    pair.acceptor.proceed(second * 100, &Answer::Into(StorePlan::Discard(Attributes::default())));
+    pair.acceptor.drive(second * 100, true);
+    assert_eq!(pair.acceptor.association.poll_timeout(), Some(second * 101), "its time begins anew");
+    pair.acceptor.drive(second * 102, true);
+    assert!(matches!(pair.acceptor.end.get(), Some(End::Aborted { by_peer: false, .. })));
+}
+
+/// What waits for somebody to take it is no silence of the peer's, either.
+#[test]
+fn responses_that_nobody_takes_do_not_end_the_association() {
+    let mut pair = Pair::joined(StorePlan::Memory, 1 << 20, 4096);
+    let second = Duration::from_secs(1);
+    pair.requestor.association.set_network_timeout(NOW, Some(second));
+    pair.requestor.invoked.push(1);
+    let request = command::c_find_rq(1, &CT.into(), Priority::MEDIUM);
+    let response = command::response(&request, Status::PENDING, true, &[]);
+    // More than is read before somebody takes some: it stops in the middle of one.
+    pair.acceptor.association.send_data(NOW).unwrap();
+    for _ in 0..40 {
+        let stream = pair.acceptor.association.output();
+        dimsefast_protocol::fragment::append_command(stream, 3, response.as_bytes(), 4096);
+        for (piece, last) in dimsefast_protocol::fragment::fragments(&[b' '; 64 << 10], 4096) {
+            stream.extend(dimsefast_protocol::fragment::data_pdu_header(3, false, last, piece.len()));
+            stream.extend_from_slice(piece);
+        }
+    }
+    for _ in 0..20 {
+        pair.acceptor.drive(NOW, true);
+        pair.requestor.drive(NOW, true);
+    }
+    assert!(!pair.requestor.wants_input() && pair.acceptor.has_output());
+    pair.requestor.drive(second * 100, true);
+    assert!(!pair.requestor.is_over(), "{:?}", pair.requestor.end);
+}
+
+#[test]
 fn several_objects_in_one_read_have_a_decision_each() {
     let mut pair = Pair::established(StorePlan::Ask(patient()));
     // More than an object fits into the pipe: they are read together.
@@ -406,13 +451,16 @@ fn release_and_abort_end_both_sides_once() {
     let mut pair = Pair::established(StorePlan::Memory);
     pair.requestor.association.release(NOW).unwrap();
     pair.run();
-    assert!(matches!(pair.requestor.end, Some(End::Released)) && matches!(pair.acceptor.end, Some(End::Released)));
+    assert!(
+        matches!(pair.requestor.end.get(), Some(End::Released))
+            && matches!(pair.acceptor.end.get(), Some(End::Released))
+    );
     assert!(pair.requestor.transport.is_none() && pair.acceptor.transport.is_none());
 
     let mut pair = Pair::established(StorePlan::Memory);
     pair.acceptor.association.abort(NOW);
     pair.run();
-    assert!(matches!(pair.requestor.end, Some(End::Aborted { by_peer: true, .. })));
-    assert!(matches!(pair.acceptor.end, Some(End::Aborted { by_peer: false, .. })));
+    assert!(matches!(pair.requestor.end.get(), Some(End::Aborted { by_peer: true, .. })));
+    assert!(matches!(pair.acceptor.end.get(), Some(End::Aborted { by_peer: false, .. })));
     assert!(pair.requestor.transport.is_none() && pair.acceptor.transport.is_none());
 }

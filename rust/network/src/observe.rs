@@ -37,7 +37,7 @@ impl Want {
             Self::Finished => core.transport.is_none() && core.jobs.is_idle(),
             Self::Idle => core.jobs.is_idle(),
             Self::Told => core.jobs.is_told(),
-            _ if core.end.is_some() => true,
+            _ if core.is_over() => true,
             Self::Negotiated => core.established,
             Self::Response(ids) => core.has_response(ids),
             Self::Room => core.has_room(),

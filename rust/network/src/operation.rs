@@ -11,6 +11,7 @@ use crate::connection::{Connection, Core, Driver};
 use crate::message::Message;
 use crate::observe::{Observer, Want};
 use crate::wake::{self, Waker, Woken};
+use crate::watch::Awaited;
 
 /// How often a wait asks whether it was interrupted.
 const TICK: Duration = Duration::from_millis(100);
@@ -153,6 +154,10 @@ impl Connection {
                     core.association.handle_transport_closed(self.now());
                 }
                 core.drive(self.now(), false);
+                if core.waiting > 0 {
+                    // What has come may be what another thread waits for, which this one keeps from driving.
+                    self.changed.notify_all();
+                }
             } else {
                 // Without a descriptor to be woken by (there is none left) this thread cannot drive: it looks again soon.
                 let slice = if socket.is_some() {
@@ -194,10 +199,15 @@ impl Connection {
     /// Leaves a caller's connection to the watch until the next call. While an answer is still to come the caller will be
     /// back for it.
     pub(crate) fn rest(&self, core: &mut Core) {
-        if (core.invoked.is_empty() || core.end.is_some())
+        if (core.invoked.is_empty() || core.is_over())
             && let Some(socket) = &core.socket
         {
-            socket.arm(self, core.association.poll_timeout(), core.has_input());
+            let awaited = match (core.wants_input(), core.has_input()) {
+                (false, _) => Awaited::Nothing,
+                (true, false) => Awaited::Input,
+                (true, true) => Awaited::Turn,
+            };
+            socket.arm(self, core.association.poll_timeout(), awaited);
         }
     }
 
@@ -266,7 +276,7 @@ impl Connection {
             if requests && let Some(request) = core.jobs.start_request() {
                 return Some(Ok(Reply::Request(request)));
             }
-            core.end.is_some().then_some(Err(WaitError::Ended))
+            core.is_over().then_some(Err(WaitError::Ended))
         })?
     }
 
@@ -279,7 +289,7 @@ impl Connection {
             if let Some(response) = core.take_response(ids) {
                 return Some(Ok(response));
             }
-            core.end.is_some().then_some(Err(WaitError::Ended))
+            core.is_over().then_some(Err(WaitError::Ended))
         })?
     }
 
@@ -293,7 +303,7 @@ impl Connection {
             if !taken.is_empty() {
                 return Some(Ok(taken));
             }
-            core.end.is_some().then_some(Err(WaitError::Ended))
+            core.is_over().then_some(Err(WaitError::Ended))
         })?
     }
 
@@ -335,7 +345,7 @@ impl Connection {
         let held_up = !core.wants_input();
         let taken = take(&mut core);
         if is_nothing(&taken) {
-            if core.end.is_some() {
+            if core.is_over() {
                 return Err(WaitError::Ended);
             }
             core.observe(Want::Response(ids.to_vec()), observer, token);
@@ -351,7 +361,7 @@ impl Connection {
     /// Asks for the release. Nothing where the association is over.
     pub fn begin_release(&self) {
         self.with(|core, now| {
-            if core.end.is_none() {
+            if !core.is_over() {
                 // Refused only where a release or an abort is already under way: both end it.
                 let _ = core.association.release(now);
                 if let Some(socket) = &core.socket {
@@ -381,7 +391,7 @@ impl Connection {
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`]; none where it is over already.
     pub fn release(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
         self.begin_release();
-        self.wait(patience, |core| core.end.is_some().then_some(()))
+        self.wait(patience, |core| core.is_over().then_some(()))
     }
 
     /// Waits until the negotiation is over, either way.
@@ -389,7 +399,7 @@ impl Connection {
     /// # Errors
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
     pub fn negotiated(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
-        self.wait(patience, |core| (core.established || core.end.is_some()).then_some(()))
+        self.wait(patience, |core| (core.established || core.is_over()).then_some(()))
     }
 
     /// Waits until the service has been told of everything that has happened so far.

@@ -75,7 +75,7 @@ impl Post {
             }
             State::Waiting(mut outgoing) => {
                 let begun = connection.with(|core, now| {
-                    if core.end.is_some() {
+                    if core.is_over() {
                         return Err(WaitError::Ended);
                     }
                     if core.observe(Want::Room, observer.clone(), token) {

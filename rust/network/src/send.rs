@@ -119,7 +119,7 @@ impl Connection {
             return None;
         }
         self.with_output(output, |core, now| {
-            if core.end.is_some() {
+            if core.is_over() {
                 return Some(Err(WaitError::Ended));
             }
             if !core.has_room() {
@@ -155,7 +155,7 @@ impl Connection {
         payload: Payload<'_>,
     ) -> Result<(), WaitError> {
         self.wait(patience, |core| {
-            if core.end.is_some() {
+            if core.is_over() {
                 return Some(Err(WaitError::Ended));
             }
             core.has_room().then(|| {
@@ -203,7 +203,7 @@ impl Connection {
         loop {
             let mut now = left;
             let waited = self.wait(patience, |core| {
-                if core.end.is_some() {
+                if core.is_over() {
                     return Some(Err(WaitError::Ended));
                 }
                 now = core.unwritten();

@@ -146,7 +146,7 @@ impl Connection {
         let Some(session) = &self.tls else {
             let is_tls = |error: &PduError| error.problem == PduError::TLS_RECORD;
             return match end {
-                Some(End::Aborted { cause: AbortCause::Protocol(error), .. }) if is_tls(&error) => {
+                Some(End::Aborted { cause: AbortCause::Protocol(error), .. }) if is_tls(error) => {
                     Some(Failure::unexpected_tls())
                 }
                 _ => None,
