@@ -15,10 +15,8 @@ static RUNNING: AtomicBool = AtomicBool::new(false);
 pub(crate) fn set_log_level(level: u8, emit: Py<PyAny>) {
     let _ = EMIT.set(emit);
     log::set_level(level);
-    log::set_reader(|| {
-        // Without a thread the records stay in the queue, which is bounded.
-        let _ = process::spawn("dimsefast-log", read);
-    });
+    // Without a thread the records stay in the queue, which is bounded.
+    log::set_reader(|| process::spawn("dimsefast-log", read).is_ok());
 }
 
 fn read() {
