@@ -32,8 +32,8 @@ _raw_element_vr, _raw_element_value = hooks.raw_element_vr, hooks.raw_element_va
 def plain_element(
     dataset: Dataset, tag: BaseTag, raw: RawDataElement, encodings: str | list[str]
 ) -> DataElement | None:
-    """An element that is looked at for the first time, as `Dataset.__getitem__` has it after comparing tags a dozen times;
-    `tag` is the object in it. None for one that is not plain.
+    """An element that is looked at for the first time, as `Dataset.__getitem__` has it after comparing tags a dozen
+    times; `tag` is the object in it. None for one that is not plain.
     """
     vr = raw.VR
     if (vr is not None and vr not in _PLAIN) or tag is _CHARACTER_SET:

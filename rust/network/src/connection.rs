@@ -16,12 +16,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use dimsefast_protocol::association::{AbortCause, Association};
+use dimsefast_protocol::association::Association;
 use dimsefast_protocol::negotiation::NegotiatedContext;
-use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
-use dimsefast_protocol::types::{AbortReason, AbortSource};
+use dimsefast_protocol::pdu::{AssociateAc, AssociateRq};
+use dimsefast_protocol::types::AbortReason;
 
 use crate::admission::Admission;
+use crate::ending::End;
 use crate::jobs::{Job, Jobs, Notice};
 use crate::listen::Server;
 use crate::message::Message;
@@ -66,26 +67,6 @@ const WAITING_BYTES: u64 = 1 << 20;
 pub trait Service: Send + Sync + 'static {
     /// Performs `job` on another thread, then calls [`Connection::job_done`]. Must not block and must not take the GIL.
     fn submit(&self, connection: Arc<Connection>, job: Job);
-}
-
-/// How an association ended.
-#[derive(Debug, Clone)]
-pub enum End {
-    /// The acceptor, or its service provider, said no.
-    Rejected(AssociateRj),
-    /// By A-RELEASE.
-    Released,
-    /// By A-ABORT, loss of the transport, or a time-out.
-    Aborted {
-        /// Whether the peer did it.
-        by_peer: bool,
-        /// Source in the A-ABORT PDU.
-        source: AbortSource,
-        /// Reason in the A-ABORT PDU.
-        reason: AbortReason,
-        /// What led to it.
-        cause: AbortCause,
-    },
 }
 
 /// What an association was negotiated to be. A clone shares it.
@@ -140,6 +121,8 @@ pub(crate) struct Core {
     pub(crate) socket: Option<Arc<WatchedSocket>>,
     /// What the service has not yet taken.
     pub(crate) bridge: Option<tls::Bridge>,
+    /// The other end, for logs; none where the two are joined in memory.
+    pub(crate) peer: Option<SocketAddr>,
     pub(crate) association: Association,
     /// What a busy association's driver sleeps at most, so that it sees the idle time begin.
     pub(crate) network_timeout: Option<Duration>,
@@ -215,12 +198,13 @@ static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 impl Connection {
     pub(crate) fn new(
         driver: Driver,
-        core: Core,
+        mut core: Core,
         service: Arc<dyn Service>,
         epoch: Instant,
         ends: Ends,
         server: Weak<Server>,
     ) -> Arc<Self> {
+        core.peer = Some(ends.peer);
         let connection = Arc::new_cyclic(|itself| Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer: ends.peer,
@@ -380,6 +364,7 @@ impl Core {
             transport: Some(transport),
             socket: None,
             bridge: None,
+            peer: None,
             association,
             network_timeout: None,
             unread: Vec::new(),
@@ -415,11 +400,6 @@ impl Core {
         }
         core.notify(Notice::ConnectionOpen);
         core
-    }
-
-    /// Whether it has ended.
-    pub(crate) fn is_over(&self) -> bool {
-        self.end.get().is_some()
     }
 
     pub(crate) fn has_output(&self) -> bool {

@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use crate::connection::Connection;
 use crate::message::Payload;
 use crate::observe::{Observer, Want};
-use crate::operation::WaitError;
 use crate::process;
 use crate::send::Outgoing;
 use crate::source::Source;
+use crate::waiting::WaitError;
 
 /// The dataset of a message, kept for as long as it is being sent.
 pub enum Payloads {

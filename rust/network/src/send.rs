@@ -9,7 +9,7 @@ use dimsefast_protocol::fragment;
 
 use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER, Output};
 use crate::message::Payload;
-use crate::operation::{Patience, WaitError};
+use crate::waiting::{Patience, WaitError};
 
 /// A dataset is handed to the socket in pieces of about this many bytes: most images are one.
 const BATCH: usize = 1 << 20;

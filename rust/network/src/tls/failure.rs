@@ -6,7 +6,8 @@ use dimsefast_protocol::association::AbortCause;
 use dimsefast_protocol::error::PduError;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
-use crate::connection::{Connection, End};
+use crate::connection::Connection;
+use crate::ending::End;
 
 /// What kind of failure it is, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
