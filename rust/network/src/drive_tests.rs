@@ -8,7 +8,7 @@ use dimsefast_protocol::association::{Association, Config};
 use dimsefast_protocol::command::{self, Priority, Status};
 use dimsefast_protocol::limits::Limits;
 use dimsefast_protocol::negotiation::negotiate_as_acceptor;
-use dimsefast_protocol::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, UserInformation};
+use dimsefast_protocol::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, UserIdentity, UserInformation};
 use dimsefast_protocol::types::{AeTitle, Uid};
 
 use crate::connection::{BOUND_NEGOTIATION, BOUND_STORE, Core};
@@ -17,7 +17,7 @@ use crate::jobs::{Job, JobKind};
 use crate::message::Message;
 use crate::sink::{Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Received, StorePlan, Turn};
 use crate::statistics::Statistics;
-use crate::transport::MemoryTransport;
+use crate::transport::{MemoryTransport, Transport};
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 const VERIFICATION: &str = "1.2.840.10008.1.1";
@@ -183,6 +183,38 @@ fn dataset_of(patient: &str) -> Vec<u8> {
 
 fn patient() -> Attributes {
     Attributes::new(vec![("PatientID".into(), Tag(0x0010_0020))])
+}
+
+/// As long as the limit allows, in pieces; the beginning of what follows comes with its end.
+#[test]
+fn a_long_request_comes_in_pieces() {
+    let mut long = request();
+    let identity =
+        UserIdentity { kind: 4, positive_response: false, primary: vec![b'x'; 65_000], secondary: Vec::new() };
+    long.user.user_identity = Some(identity);
+    long.contexts = (0..128)
+        .map(|at| ProposedContext {
+            id: 2 * at + 1,
+            abstract_syntax: CT.into(),
+            transfer_syntaxes: vec![format!("1.2.{}", "9".repeat(60)).as_str().into(); 38],
+        })
+        .collect();
+    let mut stream = Vec::new();
+    long.encode(&mut stream);
+    assert!(stream.len() > 380_000);
+    stream.extend([7, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
+    for piece in [999, 70_000, 300_000, stream.len()] {
+        let (mut far, near) = MemoryTransport::pair(1 << 20);
+        let acceptor = Association::acceptor(config(), NOW);
+        let mut acceptor = Core::new(acceptor, Box::new(near), StorePlan::Memory, BOUND_NEGOTIATION);
+        for bytes in stream.chunks(piece) {
+            assert_eq!(far.write(bytes).unwrap(), bytes.len());
+            acceptor.drive(NOW, true);
+        }
+        assert_eq!(acceptor.association.request().map(|request| &**request), Some(&long), "by {piece}");
+        assert!(matches!(acceptor.end.get(), Some(End::Aborted { by_peer: true, .. })), "{:?}", acceptor.end);
+        assert!(acceptor.unread.is_empty());
+    }
 }
 
 #[test]
