@@ -65,13 +65,13 @@ impl Pool {
             return;
         }
         state.tasks.push_back(task);
-        if state.idle >= state.tasks.len() {
-            self.changed.notify_one();
-            return;
-        }
-        state.threads += 1;
+        let is_awaited = state.idle >= state.tasks.len();
+        state.threads += usize::from(!is_awaited);
+        // Before a thread is woken: it would only go to sleep again, for the lock.
         drop(state);
-        if process::spawn("dimsefast-handler", || self.run()).is_err() {
+        if is_awaited {
+            self.changed.notify_one();
+        } else if process::spawn("dimsefast-handler", || self.run()).is_err() {
             // No thread to be had: the next one that becomes idle takes the task.
             self.lock().threads -= 1;
         }
