@@ -120,9 +120,7 @@ pub fn forget_parent() {
     }
     if let Ok(servers) = old.servers.try_lock() {
         for server in servers.iter().filter_map(Weak::upgrade) {
-            if let Some(descriptor) = server.descriptor() {
-                neutralize(descriptor);
-            }
+            server.with_descriptor(neutralize);
             std::mem::forget(server);
         }
     }
