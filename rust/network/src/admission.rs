@@ -12,7 +12,8 @@ use dimsefast_protocol::pdu::{
 use dimsefast_protocol::types::{AeTitle, RejectReason, RejectResult, RejectSource, Uid};
 
 use crate::connect::Security;
-use crate::connection::{Connection, Core};
+use crate::connection::Connection;
+use crate::core::Core;
 use crate::jobs::Notice;
 use crate::listen::Server;
 use crate::proxy::Proxies;

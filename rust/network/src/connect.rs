@@ -12,7 +12,8 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::connection::{Connection, Core, Driver, Service};
+use crate::connection::{Connection, Driver, Service};
+use crate::core::Core;
 use crate::jobs::{Job, Notice};
 use crate::sink::StorePlan;
 use crate::tls::{self, Tls, TlsTransport};

@@ -8,7 +8,8 @@ use std::time::Duration;
 use dimsefast_protocol::association::{Event, Fragment};
 use dimsefast_protocol::command::{self, CommandField, CommandSet, Status};
 
-use crate::connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Core, Incoming};
+use crate::connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE};
+use crate::core::{Core, Incoming};
 use crate::ending::End;
 use crate::jobs::{Job, Notice};
 use crate::log::{self, Level};

@@ -11,7 +11,8 @@ use dimsefast_protocol::negotiation::negotiate_as_acceptor;
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, UserIdentity, UserInformation};
 use dimsefast_protocol::types::{AeTitle, Uid};
 
-use crate::connection::{BOUND_NEGOTIATION, BOUND_STORE, Core};
+use crate::connection::{BOUND_NEGOTIATION, BOUND_STORE};
+use crate::core::Core;
 use crate::ending::End;
 use crate::jobs::{Job, JobKind};
 use crate::message::Message;

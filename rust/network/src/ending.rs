@@ -7,7 +7,7 @@ use dimsefast_protocol::association::AbortCause;
 use dimsefast_protocol::pdu::AssociateRj;
 use dimsefast_protocol::types::{AbortReason, AbortSource};
 
-use crate::connection::Core;
+use crate::core::Core;
 use crate::jobs::Notice;
 use crate::log::{self, Level};
 

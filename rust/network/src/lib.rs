@@ -9,6 +9,7 @@ mod admission;
 mod connect;
 mod connecting;
 mod connection;
+mod core;
 mod drive;
 mod ending;
 pub mod index;

@@ -15,7 +15,8 @@ use tokio::sync::Notify;
 
 use crate::admission::{AcceptorConfig, Admission, Seats};
 use crate::connect::Security;
-use crate::connection::{Connection, Core, Driver, Service};
+use crate::connection::{Connection, Driver, Service};
+use crate::core::Core;
 use crate::jobs::Job;
 use crate::log::{self, Level};
 use crate::process;

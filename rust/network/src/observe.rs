@@ -7,7 +7,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::connection::{Connection, Core, OUTPUT_HIGH_WATER};
+use crate::connection::{Connection, OUTPUT_HIGH_WATER};
+use crate::core::Core;
 use crate::wake::Waker;
 
 /// What somebody waits for. The end of the association fulfils all of it: there is nothing more to wait for.

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::connection::{Connection, Core, Driver};
+use crate::connection::{Connection, Driver};
+use crate::core::Core;
 use crate::message::Message;
 use crate::observe::{Observer, Want};
 use crate::waiting::{Patience, WaitError};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dimsefast_protocol::association::Fragment;
 
-use crate::connection::Core;
+use crate::core::Core;
 use crate::drive::Drove;
 use crate::trace::ANY_PDUS;
 

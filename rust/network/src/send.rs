@@ -7,7 +7,8 @@ use std::time::Duration;
 use dimsefast_protocol::command::CommandSet;
 use dimsefast_protocol::fragment;
 
-use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER, Output};
+use crate::connection::{Connection, Driver, OUTPUT_HIGH_WATER, Output};
+use crate::core::Core;
 use crate::message::Payload;
 use crate::waiting::{Patience, WaitError};
 

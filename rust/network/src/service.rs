@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::connection::{Connection, Core};
+use crate::connection::Connection;
+use crate::core::Core;
 use crate::jobs::{Job, JobKind};
 use crate::sink::Answer;
 use crate::trace::TRACE;

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use dimsefast_protocol::command::{CommandField, Status};
 
-use crate::connection::{Connection, Core};
+use crate::connection::Connection;
+use crate::core::Core;
 use crate::ending::End;
 use crate::message::Message;
 

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use dimsefast_protocol::association::StateError;
 use thiserror::Error;
 
-use crate::connection::{Connection, Core, Driver};
+use crate::connection::{Connection, Driver};
+use crate::core::Core;
 use crate::wake::{self, Waker, Woken};
 use crate::watch::{Awaited, WatchedSocket};
 
