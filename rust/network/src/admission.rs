@@ -215,8 +215,8 @@ impl Core {
     }
 }
 
-/// The asynchronous operations window (PS3.7 D.3.3.3) that the acceptor answers, as the requestor sees it: each side's limit for the other.
-/// `None` for the default of (1, 1), which is not answered, and where none was proposed.
+/// The asynchronous operations window (PS3.7 D.3.3.3) that the acceptor answers, as the requestor sees it: each side's
+/// limit for the other. `None` for the default of (1, 1), which is not answered, and where none was proposed.
 fn granted_window((invoked, performed): (u16, u16), proposed: Option<AsyncOps>) -> Option<(u16, u16)> {
     let smaller = |own: u16, theirs: u16| if own == 0 || theirs == 0 { own.max(theirs) } else { own.min(theirs) };
     let proposed = proposed.filter(|_| (invoked, performed) != (1, 1))?;

@@ -2,6 +2,18 @@
 //!
 //! Nothing in here knows Python. What needs an application is handed to a [`Service`] as a [`Job`]; everything else (negotiation
 //! without handlers, C-ECHO, C-STORE into a folder) is settled where it was read.
+//!
+//! # The contract
+//!
+//! - A [`Connection`] may be used by any thread at any time. What waits takes a [`Patience`], which bounds it, and
+//!   whose interruption is asked without any lock held; everything else returns at once. A requestor's connection from
+//!   [`connect`] is driven by the threads that wait on it, one from [`Connecting`] and those of a [`Server`] by a task.
+//! - A [`Service`] and an [`Observer`] are called without a lock, must not block, and must not call what waits. The end
+//!   of a job is said with [`Connection::job_done`], once.
+//! - Memory grows with what has come, not with what was announced, and is bounded for each connection; a connection
+//!   that has enough is not read until somebody has taken some.
+//! - The last reference to a connection aborts what is still open. In the child of a fork, [`process::forget_parent`]
+//!   comes first; what was made before has another `generation` and is not to be used.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

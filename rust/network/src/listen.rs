@@ -197,7 +197,8 @@ impl Server {
         drop(removed);
     }
 
-    /// For the child of a fork, which must not wait for a lock of its parent's: gives `f` the listening socket, where there is one.
+    /// For the child of a fork, which must not wait for a lock of its parent's: gives `f` the listening socket, where
+    /// there is one.
     pub(crate) fn with_descriptor(&self, f: impl FnOnce(BorrowedFd<'_>)) {
         if let Ok(listener) = self.listener.try_lock()
             && let Some(listener) = listener.as_ref()

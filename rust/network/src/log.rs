@@ -58,8 +58,8 @@ pub(crate) fn forget_parent() {
     CURRENT.forget();
 }
 
-/// Who starts a thread that calls [`next`] until it gives nothing, or says that there is none to be had: then the next record asks again. The
-/// first one given stays.
+/// Who starts a thread that calls [`next`] until it gives nothing, or says that there is none to be had: then the next
+/// record asks again. The first one given stays.
 pub fn set_reader(start: fn() -> bool) {
     let _ = READER.set(start);
 }

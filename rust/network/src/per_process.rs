@@ -3,8 +3,8 @@
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-/// A value of the process's own, made on first use. It is never freed: a fork's child must not touch the threads, locks and descriptors of
-/// its parent, not even to free them, and gets a new one.
+/// A value of the process's own, made on first use. It is never freed: a fork's child must not touch the threads, locks
+/// and descriptors of its parent, not even to free them, and gets a new one.
 #[derive(Debug)]
 pub struct PerProcess<T: 'static>(AtomicPtr<T>);
 

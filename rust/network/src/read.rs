@@ -18,7 +18,8 @@ const LITTLE: usize = 4 << 10;
 /// The rest of a PDV that is worth a read of its own, straight to memory, in bytes.
 const DIRECT: usize = 64 << 10;
 
-/// The beginning of an A-ASSOCIATE PDU, in bytes, that is not copied for each piece that follows: a slow peer would have us do little else.
+/// The beginning of an A-ASSOCIATE PDU, in bytes, that is not copied for each piece that follows: a slow peer would
+/// have us do little else.
 const LONG: usize = 64 << 10;
 
 /// How many reads of [`LITTLE`] may be in vain before large ones come back.

@@ -202,8 +202,8 @@ impl Connection {
         (self.lock(), interrupted)
     }
 
-    /// Leaves a caller's connection to the watch until the next call. While an answer is still to come the caller will be
-    /// back for it.
+    /// Leaves a caller's connection to the watch until the next call. While an answer is still to come the caller will
+    /// be back for it.
     pub(crate) fn rest(&self, core: &mut Core) {
         if (core.invoked.is_empty() || core.is_over())
             && let Some(socket) = &core.socket

@@ -88,8 +88,8 @@ pub(crate) enum Woken {
 }
 
 /// Waits until `descriptor` is ready for what is wanted, the waker is woken, or the time is over. Returns early where a
-/// signal arrives, so that the caller can look at it. Where nothing is wanted of the descriptor it is not looked at: one that was reset
-/// is ready all the time.
+/// signal arrives, so that the caller can look at it. Where nothing is wanted of the descriptor it is not looked at:
+/// one that was reset is ready all the time.
 pub(crate) fn wait(
     descriptor: BorrowedFd<'_>,
     waker: &Waker,

@@ -235,8 +235,8 @@ impl Association {
         }
     }
 
-    /// Nothing is read for now, on this side's own account: the silence is not the peer's, and neither the network time-out nor that of
-    /// a PDU runs. Both begin anew when it is over.
+    /// Nothing is read for now, on this side's own account: the silence is not the peer's, and neither the network
+    /// time-out nor that of a PDU runs. Both begin anew when it is over.
     pub fn set_held(&mut self, now: Duration, held: bool) {
         if self.held != held {
             self.held = held;
