@@ -134,6 +134,7 @@ impl Driven {
             }
             12 => {
                 self.association.set_busy(self.now, argument & 1 == 1);
+                self.association.set_held(self.now, argument & 2 == 2);
                 behind
             }
             13 => {

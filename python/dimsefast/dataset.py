@@ -7,7 +7,8 @@ from io import BytesIO
 from typing import Any, ClassVar, Self
 
 from pydicom.charset import convert_encodings, default_encoding
-from pydicom.dataelem import DataElement
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
 from pydicom.filereader import read_dataset
@@ -17,10 +18,22 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from . import _core
+from ._plain import plain_element
 
 _IMPLICIT, _EXPLICIT = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 _BIG, _DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 _PIXEL_REPRESENTATION = BaseTag(0x00280103)
+
+#: Tags by keyword, the very objects that decoded datasets have as keys: another one would be compared in Python.
+_TAGS: dict[str, BaseTag] = {}
+
+
+def _keyword_tag(keyword: str) -> BaseTag | None:
+    number = tag_for_keyword(keyword)
+    if number is None:
+        return None
+    tag = _TAGS[keyword] = _core.known_tag(number)
+    return tag
 
 
 class LazyDataset(Dataset):
@@ -59,7 +72,8 @@ class LazyDataset(Dataset):
 class EncodedDataset(LazyDataset):
     """A `Dataset` that still is the bytes that it was received or read as.
 
-    Sent on unchanged, it never becomes anything else.
+    A plain value that is asked for by its keyword is decoded by itself. Sent on unchanged, it never becomes anything
+    else.
     """
 
     @classmethod
@@ -68,12 +82,49 @@ class EncodedDataset(LazyDataset):
         item.__dict__["_parent_encoding"] = parent_encoding
         return item
 
+    def __getattr__(self, name: str) -> Any:
+        tag = _TAGS.get(name) or _keyword_tag(name)
+        if tag is None:
+            return super().__getattr__(name)
+        own = self.__dict__
+        encoded: _core.Encoded | None = own.get("_unbuilt")
+        if encoded is not None:
+            values = own.setdefault("_values", {})
+            if name in values:
+                return values[name]
+            raw = encoded.element(tag)
+            element = None if raw is None else plain_element(self, tag, raw, self._encodings(encoded))
+            # What can be changed in place belongs to the full Dataset.
+            if element is not None and not hasattr(element.value, "__setitem__"):
+                values[name] = element.value
+                return element.value
+            return super().__getattr__(name)
+        raw = own.get("_dict", {}).get(tag)
+        if type(raw) is RawDataElement:
+            element = plain_element(self, tag, raw, own["_read_charset"])
+            if element is not None:
+                own["_dict"][tag] = element
+                return element.value
+        return super().__getattr__(name)
+
+    def _encodings(self, encoded: _core.Encoded) -> str | list[str]:
+        """How its text is encoded, as pydicom says it."""
+        own = self.__dict__
+        found: str | list[str] | None = own.get("_read_charset")
+        if found is None:
+            charset = encoded.character_set()
+            if charset is None:
+                found = own.get("_parent_encoding", default_encoding)
+            else:
+                # A NUL within it is an error for pydicom, which takes every other misspelling.
+                found = convert_encodings(charset.replace("\0", "").split("\\"))
+            own["_read_charset"] = found
+        return found
+
     def _attributes(self, unbuilt: _core.Encoded) -> dict[str, Any]:
         encoded = unbuilt
-        inherited = self.__dict__.get("_parent_encoding", default_encoding)
-        charset = encoded.character_set()
-        # A NUL within it is an error for pydicom, which takes every other misspelling.
-        encodings = inherited if charset is None else convert_encodings(charset.replace("\0", "").split("\\"))
+        self.__dict__.pop("_values", None)
+        encodings = self._encodings(encoded)
         made: list[EncodedDataset] = []
 
         def sequence(tag: BaseTag, items: list[_core.Encoded], is_undefined_length: bool) -> DataElement:
@@ -95,7 +146,6 @@ class EncodedDataset(LazyDataset):
             "_dict": elements,
             "_read_implicit": encoded.is_implicit_vr,
             "_read_little": encoded.is_little_endian,
-            "_read_charset": encodings,
             "is_undefined_length_sequence_item": encoded.is_undefined_length,
         }
 

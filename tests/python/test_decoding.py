@@ -35,6 +35,7 @@ from codec_cases import (
     files,
     is_encapsulated,
     of,
+    same,
     save,
 )
 from dimsefast import _core
@@ -43,7 +44,9 @@ from pydicom import DataElement, Dataset, dcmread
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import FileMetaDataset
 from pydicom.filereader import read_dataset
+from pydicom.hooks import hooks, raw_element_value
 from pydicom.tag import Tag
+from pydicom.valuerep import PersonName
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 
@@ -198,7 +201,8 @@ def test_items_are_not_built_before_they_are_asked() -> None:
     assert isinstance(dataset, EncodedDataset) and is_unbuilt(dataset)
     item = dataset.ScheduledProcedureStepSequence[0]
     assert not is_unbuilt(dataset) and is_unbuilt(item)
-    assert item.ScheduledPerformingPhysicianName == "Σωκράτης" and not is_unbuilt(item)
+    assert item.ScheduledPerformingPhysicianName == "Σωκράτης" and is_unbuilt(item)
+    assert "Modality" in item and not is_unbuilt(item)
     assert isinstance(dataset.get_item("PatientID"), RawDataElement)
 
 
@@ -279,7 +283,7 @@ def test_equality_and_copies() -> None:
         for touched in (False, True):
             dataset = decode_dataset(encoded, EXPLICIT)
             if touched:
-                assert dataset.PatientID
+                assert "PatientID" in dataset
             copied = make(dataset)
             assert is_unbuilt(dataset) != touched
             assert type(copied) is EncodedDataset and copied == expected == dataset
@@ -293,6 +297,57 @@ def test_equality_and_copies() -> None:
     for make in (copy.copy, copy.deepcopy, lambda dataset: pickle.loads(pickle.dumps(dataset))):
         # What it inherits goes with it.
         assert is_unbuilt(item) and make(item).ScheduledPerformingPhysicianName == "Σωκράτης"
+
+
+def keywords(dataset: Dataset) -> list[str]:
+    return [keyword for element in dataset if (keyword := element.keyword)]
+
+
+def test_an_attribute_that_is_read_by_itself_is_what_pydicom_reads() -> None:
+    read = kept = 0
+    for path in files()[::3]:
+        for syntax, encoded in in_every_syntax(path):
+            if path.name in BROKEN:
+                continue
+            theirs = decode(encoded, syntax)
+            for keyword in keywords(theirs):
+                # Each by itself, and the same once more: as the first that is asked for, and with all others.
+                ours, expected = decode_dataset(encoded, syntax), getattr(theirs, keyword)
+                for _ in range(2):
+                    value = getattr(ours, keyword)
+                    assert same(value, expected), (path.name, syntax, keyword)
+                    assert not isinstance(expected, PersonName) or vars(value) == vars(expected)
+                assert not difference(ours, theirs) if not is_unbuilt(ours) else encode_dataset(ours, syntax) is encoded
+                kept += is_unbuilt(ours)
+                read += 1
+    assert read > 3000 and kept > read / 2
+
+
+def test_what_was_read_by_itself_can_be_changed() -> None:
+    encoded = encoded_ordinary()
+    dataset = decode_dataset(encoded, EXPLICIT)
+    assert dataset.PatientID == "12345" and dataset.PatientName == "Müller^Hans=山田^太郎" and is_unbuilt(dataset)
+    dataset.PatientID = "6"
+    assert dataset.PatientID == "6" and decode(encode_dataset(dataset, EXPLICIT), EXPLICIT).PatientID == "6"
+    del dataset.PatientID
+    assert "PatientID" not in dataset
+    assert not hasattr(dataset, "PatientID")
+    # Several values are a list, which can be changed in place.
+    dataset = decode_dataset(encode_dataset(of(0x00080008, "CS", ["ORIGINAL", "PRIMARY"]), EXPLICIT), EXPLICIT)
+    dataset.ImageType.append("AXIAL")
+    assert decode(encode_dataset(dataset, EXPLICIT), EXPLICIT).ImageType == ["ORIGINAL", "PRIMARY", "AXIAL"]
+
+
+def test_pydicom_s_hooks_see_what_is_read_by_itself() -> None:
+    def loud(raw: RawDataElement, data: dict[str, Any], **kwargs: Any) -> None:
+        raw_element_value(raw, data, **kwargs)
+        data["value"] = f"{data['value']}!"
+
+    hooks.register_callback("raw_element_value", loud)
+    try:
+        assert decode_dataset(encoded_ordinary(), EXPLICIT).PatientID == "12345!"
+    finally:
+        hooks.register_callback("raw_element_value", raw_element_value)
 
 
 def test_what_is_set_before_anything_is_read_stays() -> None:

@@ -173,6 +173,19 @@ def test_what_is_ordinary_is_quick() -> None:
     assert deflated and zlib.decompress(deflated, -15) == _core.encode(dataset, EXPLICIT)
 
 
+@pytest.mark.parametrize("raised", [KeyboardInterrupt, SystemExit])
+def test_an_interruption_is_not_taken_for_a_value_that_pydicom_has_to_encode(raised: type[BaseException]) -> None:
+    class Interrupted:
+        @property
+        def original_string(self) -> str:
+            raise raised
+
+    dataset = one("InstanceNumber", "1")
+    dataset["InstanceNumber"]._value = Interrupted()
+    with pytest.raises(raised):
+        _core.encode(dataset, EXPLICIT)
+
+
 def test_only_what_is_wanted_is_encoded() -> None:
     wanted = _core.encode(ordinary(), EXPLICIT, [0x00080020, 0x00080021, 0x00100020])
     assert wanted is not None

@@ -5,6 +5,13 @@
 //! - [`matching`]: one key against one stored attribute.
 //! - [`query`]: a whole identifier against whole datasets.
 //! - [`dictionary`], [`Tag`], [`Vr`]: what elements are.
+//!
+//! # The contract
+//!
+//! Bytes may be anything: what is no dataset is a [`CodecError`](codec::CodecError) and never a panic, nesting ends at
+//! [`codec::DEPTH`], and what a deflated one becomes is bounded by [`codec::deflate`]. Nothing is copied before it is
+//! asked for: records and elements borrow the bytes that were parsed. No sockets, files, threads, clock or randomness:
+//! `clippy.toml` has the list.
 
 #![forbid(unsafe_code)]
 

@@ -5,14 +5,15 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dimsefast_protocol::negotiation::{SupportedContexts, negotiate_as_acceptor};
+use dimsefast_protocol::negotiation::{NegotiatedContext, SupportedContexts, negotiate_as_acceptor};
 use dimsefast_protocol::pdu::{
-    AssociateAc, AssociateRj, AssociateRq, AsyncOps, ContextReply, SopExtended, UserInformation,
+    AssociateAc, AssociateRj, AssociateRq, AsyncOps, ContextReply, Role, SopExtended, UserInformation,
 };
 use dimsefast_protocol::types::{AeTitle, RejectReason, RejectResult, RejectSource, Uid};
 
 use crate::connect::Security;
-use crate::connection::{Connection, Core};
+use crate::connection::Connection;
+use crate::core::Core;
 use crate::jobs::Notice;
 use crate::listen::Server;
 use crate::proxy::Proxies;
@@ -102,6 +103,25 @@ impl Admission {
     }
 }
 
+impl Admission {
+    /// Takes a seat, and the parts in the quotas; false where there is no room. Nothing where it has one.
+    fn take_seat(&mut self, config: &AcceptorConfig, request: &AssociateRq) -> bool {
+        if self.calling.is_some() {
+            return true;
+        }
+        let calling = request.calling.trimmed().to_vec();
+        let mut seats = self.server.seats();
+        let Some(shares) = seats.share(config, self.address, &calling) else { return false };
+        if !seats.take(config, &calling) {
+            return false;
+        }
+        drop(seats);
+        self.shares = shares;
+        self.calling = Some(calling);
+        true
+    }
+}
+
 impl Drop for Admission {
     fn drop(&mut self) {
         if let Some(calling) = self.calling.take() {
@@ -173,66 +193,16 @@ impl Core {
         if let Some(reject) = refusal(&config, &request) {
             return self.refuse(now, reject);
         }
-        if admission.calling.is_none() {
-            let calling = request.calling.trimmed().to_vec();
-            let mut seats = admission.server.seats();
-            let shares = seats.share(&config, admission.address, &calling);
-            let Some(shares) = shares.filter(|_| seats.take(&config, &calling)) else {
-                drop(seats);
-                // PS3.8 9.3.4: the local limit is exceeded.
-                return self.refuse(now, reject(RejectResult::TRANSIENT, RejectSource::PRESENTATION, 2));
-            };
-            drop(seats);
-            admission.shares = shares;
-            admission.calling = Some(calling);
+        if !admission.take_seat(&config, &request) {
+            // PS3.8 9.3.4: the local limit is exceeded.
+            return self.refuse(now, reject(RejectResult::TRANSIENT, RejectSource::PRESENTATION, 2));
         }
         let offered = config.offered_to(&request.calling);
         let (contexts, roles) = negotiate_as_acceptor(&request, offered, config.unrestricted_storage);
         let reply = reply.unwrap_or_default();
-        let proposed = request.user.async_ops;
-        let async_ops = reply.async_ops.or_else(|| {
-            // Each side's limit for the other; (1, 1) is the default and is not answered.
-            let (invoked, performed) = config.async_ops;
-            let smaller =
-                |own: u16, theirs: u16| if own == 0 || theirs == 0 { own.max(theirs) } else { own.min(theirs) };
-            proposed
-                .filter(|_| (invoked, performed) != (1, 1))
-                .map(|proposed| (smaller(performed, proposed.invoked), smaller(invoked, proposed.performed)))
-        });
-        self.jobs.window = async_ops.map_or(1, |(window, _)| if window == 0 { 16 } else { usize::from(window) });
-        let accept = AssociateAc {
-            protocol_version: 1,
-            called: request.called.clone(),
-            calling: request.calling.clone(),
-            application_context: request.application_context.clone(),
-            contexts: contexts
-                .iter()
-                .zip(&request.contexts)
-                .map(|(context, proposed)| ContextReply {
-                    id: context.id,
-                    result: context.result,
-                    // Not significant where it is rejected, but there has to be one (PS3.8 9.3.3.2).
-                    transfer_syntax: context
-                        .transfer_syntax
-                        .clone()
-                        .or_else(|| proposed.transfer_syntaxes.first().cloned()),
-                })
-                .collect(),
-            user: UserInformation {
-                max_length: Some(config.max_pdu_length),
-                implementation_class_uid: Some(config.implementation_uid.clone()),
-                implementation_version: config.implementation_version.clone().map(Into::into),
-                async_ops: async_ops.map(|(invoked, performed)| AsyncOps { invoked, performed }),
-                roles,
-                sop_extended: reply
-                    .sop_extended
-                    .into_iter()
-                    .map(|(sop_class, info)| SopExtended { sop_class, info })
-                    .collect(),
-                user_identity_response: reply.user_identity,
-                ..UserInformation::default()
-            },
-        };
+        let window = reply.async_ops.or_else(|| granted_window(config.async_ops, request.user.async_ops));
+        self.jobs.window = window.map_or(1, |(performed, _)| if performed == 0 { 16 } else { usize::from(performed) });
+        let accept = accept(&config, &request, &contexts, roles, window, reply);
         if self.association.accept(now, accept, contexts).is_ok() {
             self.notify(Notice::Accepted);
             self.establish();
@@ -242,6 +212,48 @@ impl Core {
     pub(crate) fn refuse(&mut self, now: Duration, reject: AssociateRj) {
         // It fails only where the peer has gone already.
         let _ = self.association.reject(now, reject);
+    }
+}
+
+/// The asynchronous operations window (PS3.7 D.3.3.3) that the acceptor answers, as the requestor sees it: each side's
+/// limit for the other. `None` for the default of (1, 1), which is not answered, and where none was proposed.
+fn granted_window((invoked, performed): (u16, u16), proposed: Option<AsyncOps>) -> Option<(u16, u16)> {
+    let smaller = |own: u16, theirs: u16| if own == 0 || theirs == 0 { own.max(theirs) } else { own.min(theirs) };
+    let proposed = proposed.filter(|_| (invoked, performed) != (1, 1))?;
+    Some((smaller(performed, proposed.invoked), smaller(invoked, proposed.performed)))
+}
+
+fn accept(
+    config: &AcceptorConfig,
+    request: &AssociateRq,
+    contexts: &[NegotiatedContext],
+    roles: Vec<Role>,
+    window: Option<(u16, u16)>,
+    reply: NegotiationReply,
+) -> AssociateAc {
+    let answers = contexts.iter().zip(&request.contexts).map(|(context, proposed)| ContextReply {
+        id: context.id,
+        result: context.result,
+        // Not significant where it is rejected, but there has to be one (PS3.8 9.3.3.2).
+        transfer_syntax: context.transfer_syntax.clone().or_else(|| proposed.transfer_syntaxes.first().cloned()),
+    });
+    let extended = reply.sop_extended.into_iter().map(|(sop_class, info)| SopExtended { sop_class, info });
+    AssociateAc {
+        protocol_version: 1,
+        called: request.called.clone(),
+        calling: request.calling.clone(),
+        application_context: request.application_context.clone(),
+        contexts: answers.collect(),
+        user: UserInformation {
+            max_length: Some(config.max_pdu_length),
+            implementation_class_uid: Some(config.implementation_uid.clone()),
+            implementation_version: config.implementation_version.clone().map(Into::into),
+            async_ops: window.map(|(invoked, performed)| AsyncOps { invoked, performed }),
+            roles,
+            sop_extended: extended.collect(),
+            user_identity_response: reply.user_identity,
+            ..UserInformation::default()
+        },
     }
 }
 

@@ -12,12 +12,13 @@ use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::connection::{Connection, Core, Driver, Service};
+use crate::connection::{Connection, Driver, Service};
+use crate::core::Core;
 use crate::jobs::{Job, Notice};
-use crate::operation::Patience;
 use crate::sink::StorePlan;
 use crate::tls::{self, Tls, TlsTransport};
 use crate::transport::{self, CallerTcp, Ends, Transport};
+use crate::waiting::Patience;
 use crate::wake::{self, Waker, Woken};
 use crate::watch::WatchedSocket;
 

@@ -10,37 +10,26 @@
 //! write, and wait for the condition. A *caller* connection (a blocking requestor) is driven by the thread that waits on it,
 //! with poll(2); between calls the [`watch`](crate::watch) looks after it.
 
-use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use dimsefast_protocol::association::{AbortCause, Association};
 use dimsefast_protocol::negotiation::NegotiatedContext;
-use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
-use dimsefast_protocol::types::{AbortReason, AbortSource};
+use dimsefast_protocol::pdu::{AssociateAc, AssociateRq};
+use dimsefast_protocol::types::AbortReason;
 
-use crate::admission::Admission;
-use crate::jobs::{Job, Jobs, Notice};
+use crate::core::Core;
+use crate::ending::End;
+use crate::jobs::Job;
 use crate::listen::Server;
-use crate::message::Message;
 use crate::observe::Observation;
 use crate::process;
-use crate::sink::{Object, Sink, StorePlan};
-use crate::statistics::{AssociationCounts, Statistics};
 use crate::tls;
-use crate::trace::Tracer;
-use crate::transport::{Ends, Transport};
-use crate::wake::Waker;
-use crate::watch::WatchedSocket;
+use crate::transport::Ends;
 
 /// Output above which a sender waits for the peer to take some, in bytes.
 pub(crate) const OUTPUT_HIGH_WATER: usize = 64 << 10;
-
-/// Output above which a connection stops reading, in bytes: a peer that asks and never reads the answers must not make us hold them. More
-/// than a batch, so that two peers that send to each other at the same time go on reading.
-const UNREAD_OUTPUT: usize = 4 << 20;
 
 /// A response of many is written at once where nothing was written for this long, and otherwise by the driver together with those that follow:
 /// at a system call each the kernel would do most of the work.
@@ -55,37 +44,10 @@ pub enum Output {
     Soon,
 }
 
-/// Requests that may wait in a connection before it stops reading.
-const WAITING_JOBS: usize = 16;
-
-/// Responses that may wait in a connection before it stops reading, and the bytes of their datasets.
-const WAITING_RESPONSES: usize = 4096;
-const WAITING_BYTES: u64 = 1 << 20;
-
 /// Does the work that a connection hands over.
 pub trait Service: Send + Sync + 'static {
     /// Performs `job` on another thread, then calls [`Connection::job_done`]. Must not block and must not take the GIL.
     fn submit(&self, connection: Arc<Connection>, job: Job);
-}
-
-/// How an association ended.
-#[derive(Debug, Clone)]
-pub enum End {
-    /// The acceptor, or its service provider, said no.
-    Rejected(AssociateRj),
-    /// By A-RELEASE.
-    Released,
-    /// By A-ABORT, loss of the transport, or a time-out.
-    Aborted {
-        /// Whether the peer did it.
-        by_peer: bool,
-        /// Source in the A-ABORT PDU.
-        source: AbortSource,
-        /// Reason in the A-ABORT PDU.
-        reason: AbortReason,
-        /// What led to it.
-        cause: AbortCause,
-    },
 }
 
 /// What an association was negotiated to be. A clone shares it.
@@ -125,69 +87,12 @@ pub struct Connection {
     /// Absolute time, in milliseconds since `epoch`, by which the watch must look again; `u64::MAX` for never.
     pub(crate) watch_deadline: AtomicU64,
     pub(crate) epoch: Instant,
+    end: Arc<OnceLock<End>>,
     /// The fork generation it was made in.
     pub generation: u32,
     /// The server that accepted it.
     pub(crate) server: Weak<Server>,
     itself: Weak<Self>,
-}
-
-/// What the lock protects.
-pub(crate) struct Core {
-    pub(crate) transport: Option<Box<dyn Transport>>,
-    /// The socket of a caller's connection.
-    pub(crate) socket: Option<Arc<WatchedSocket>>,
-    /// What the service has not yet taken.
-    pub(crate) bridge: Option<tls::Bridge>,
-    pub(crate) association: Association,
-    /// What a busy association's driver sleeps at most, so that it sees the idle time begin.
-    pub(crate) network_timeout: Option<Duration>,
-    /// Received and not yet understood: the beginning of a PDU, or what came before it was the service's turn.
-    pub(crate) unread: Vec<u8>,
-    /// The length of the last object that went to memory: they mostly come in series.
-    pub(crate) last_length: usize,
-    /// See [`Core::read`]: how often one may still read little in the hope that much of a dataset follows.
-    pub(crate) hopes: u8,
-    /// How much of the protocol's output has left.
-    pub(crate) written: usize,
-    /// How many bytes have left in all.
-    pub(crate) total_written: u64,
-    /// When something left last.
-    pub(crate) last_write: Duration,
-    pub(crate) incoming: Option<Incoming>,
-    pub(crate) responses: VecDeque<Message>,
-    /// The bytes of their datasets.
-    pub(crate) response_bytes: u64,
-    pub(crate) jobs: Jobs,
-    /// Requests of the peer that are not yet answered, by Message ID.
-    pub(crate) performing: Vec<(u16, Arc<AtomicBool>)>,
-    /// Requests of ours that are not yet answered, by Message ID.
-    pub(crate) invoked: Vec<u16>,
-    pub(crate) last_message_id: u16,
-    /// A message is being sent in several steps.
-    pub(crate) sending: bool,
-    /// What wakes the thread that waits on the socket and will drive, if one does.
-    pub(crate) driving: Option<Arc<Waker>>,
-    /// How many threads wait for [`Connection::changed`]: telling them is a system call, whether they are there or not.
-    pub(crate) waiting: usize,
-    /// What others wait for who are not threads.
-    pub(crate) observations: Vec<Observation>,
-    pub(crate) established: bool,
-    pub(crate) end: Option<End>,
-    /// Set once, before any dataset of a C-STORE comes in.
-    pub(crate) store: StorePlan,
-    /// Bits of [`Notice`], those below, and the TRACE ones.
-    pub(crate) bound: u32,
-    pub(crate) tracer: Tracer,
-    /// The acceptor's side of negotiation; none for a requestor.
-    pub(crate) admission: Option<Admission>,
-    /// Until when nothing is read: the peer is beyond its quota.
-    pub(crate) paused_until: Option<Duration>,
-    /// Those of the server that accepted it; none for a requestor.
-    pub(crate) statistics: Option<Arc<Statistics>>,
-    pub(crate) counts: AssociationCounts,
-    /// Responses without a request, and other things that were dropped.
-    pub(crate) dropped: u64,
 }
 
 /// In [`Connection::watch_notices`]: the service answers C-ECHO; otherwise it is answered where it was read.
@@ -197,33 +102,24 @@ pub const BOUND_STORE: u32 = 1 << 17;
 /// In [`Connection::watch_notices`]: the service answers A-ASSOCIATE-RQ.
 pub const BOUND_NEGOTIATION: u32 = 1 << 18;
 
-/// A message whose dataset is coming in.
-pub(crate) struct Incoming {
-    pub(crate) message: Message,
-    pub(crate) sink: Sink,
-    pub(crate) object: Object,
-    /// Its last fragment has come.
-    pub(crate) whole: bool,
-    /// It is the service's turn: nothing more is taken in until [`Connection::proceed`].
-    pub(crate) waits: bool,
-}
-
 static NEXT_ID: AtomicU64 = AtomicU64::new(1);
 
 impl Connection {
     pub(crate) fn new(
         driver: Driver,
-        core: Core,
+        mut core: Core,
         service: Arc<dyn Service>,
         epoch: Instant,
         ends: Ends,
         server: Weak<Server>,
     ) -> Arc<Self> {
+        core.peer = Some(ends.peer);
         let connection = Arc::new_cyclic(|itself| Self {
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             peer: ends.peer,
             local: ends.local,
             tls: ends.tls,
+            end: core.end.clone(),
             core: Mutex::new(core),
             changed: Condvar::new(),
             driver,
@@ -259,6 +155,7 @@ impl Connection {
         let under_way = core.has_output();
         let result = f(&mut core, now);
         core.settle(now);
+        core.hold(now);
         let is_driven_apart = matches!(self.driver, Driver::Runtime { .. });
         let held = output == Output::Soon && is_driven_apart && now.saturating_sub(core.last_write) < HOLD;
         if !held {
@@ -266,7 +163,7 @@ impl Connection {
         }
         let told = if core.is_traced() { core.jobs.start_serial() } else { None };
         // What is held goes with what is under way already, or else is the driver's.
-        let driver_needed = (core.has_output() && !(held && under_way)) || core.end.is_some();
+        let driver_needed = (core.has_output() && !(held && under_way)) || core.is_over();
         // A thread that drives waits on the socket and not for the condition, perhaps for what has just changed.
         let driving = core.driving.clone();
         if driver_needed && driving.is_none() {
@@ -310,12 +207,12 @@ impl Connection {
     /// Whether the association is established now.
     pub fn is_established(&self) -> bool {
         let core = self.lock();
-        core.established && core.end.is_none() && core.association.is_established()
+        core.established && !core.is_over() && core.association.is_established()
     }
 
-    /// How it ended, if it did.
-    pub fn end(&self) -> Option<End> {
-        self.lock().end.clone()
+    /// How it ended, if it did. Never waits: it is asked before each of many responses.
+    pub fn end(&self) -> Option<&End> {
+        self.end.get()
     }
 
     /// Whether the transport is closed.
@@ -363,99 +260,9 @@ impl Drop for Connection {
     fn drop(&mut self) {
         let now = self.epoch.elapsed();
         let core = self.core.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if self.generation == process::generation() && core.transport.is_some() && core.end.is_none() {
+        if self.generation == process::generation() && core.transport.is_some() && !core.is_over() {
             core.association.abort(now);
             core.flush(now);
         }
-    }
-}
-
-impl Core {
-    pub(crate) fn new(association: Association, transport: Box<dyn Transport>, store: StorePlan, bound: u32) -> Self {
-        let mut core = Self {
-            transport: Some(transport),
-            socket: None,
-            bridge: None,
-            association,
-            network_timeout: None,
-            unread: Vec::new(),
-            last_length: 0,
-            hopes: 0,
-            written: 0,
-            total_written: 0,
-            last_write: Duration::ZERO,
-            incoming: None,
-            responses: VecDeque::new(),
-            response_bytes: 0,
-            jobs: Jobs::default(),
-            performing: Vec::new(),
-            invoked: Vec::new(),
-            last_message_id: 0,
-            sending: false,
-            driving: None,
-            waiting: 0,
-            observations: Vec::new(),
-            established: false,
-            end: None,
-            store,
-            bound,
-            tracer: Tracer::default(),
-            admission: None,
-            paused_until: None,
-            statistics: None,
-            counts: AssociationCounts::default(),
-            dropped: 0,
-        };
-        if core.is_traced() {
-            core.set_traced();
-        }
-        core.notify(Notice::ConnectionOpen);
-        core
-    }
-
-    pub(crate) fn has_output(&self) -> bool {
-        self.transport.is_some() && self.unwritten() > 0
-    }
-
-    /// How many bytes wait to be written, here and in the transport.
-    pub(crate) fn unwritten(&self) -> usize {
-        let held = self.transport.as_ref().map_or(0, |transport| transport.unsent());
-        self.association.output_length() - self.written + held
-    }
-
-    /// Whether there is something to read that the socket does not know of any more.
-    pub(crate) fn has_input(&self) -> bool {
-        self.wants_input() && self.transport.as_ref().is_some_and(|transport| transport.has_input())
-    }
-
-    /// Whether the service has its turn.
-    pub(crate) fn waits_for_service(&self) -> bool {
-        self.incoming.as_ref().is_some_and(|incoming| incoming.waits)
-    }
-
-    pub(crate) fn wants_input(&self) -> bool {
-        !self.waits_for_service()
-            && self.paused_until.is_none()
-            && self.jobs.waiting() < WAITING_JOBS
-            && self.responses.len() < WAITING_RESPONSES
-            && self.response_bytes < WAITING_BYTES
-            && self.association.output_length() - self.written < UNREAD_OUTPUT
-    }
-
-    pub(crate) fn notify(&mut self, notice: Notice) {
-        self.trace();
-        if self.bound & notice.bit() != 0 {
-            self.jobs.push(Job::Notice(notice));
-        }
-    }
-
-    pub(crate) fn start_jobs(&mut self) -> Vec<Job> {
-        std::iter::from_fn(|| self.jobs.start()).collect()
-    }
-
-    /// The idle time-out runs only while nobody works on a request.
-    pub(crate) fn mark_busy(&mut self, now: Duration) {
-        let busy = !self.performing.is_empty() || !self.invoked.is_empty();
-        self.association.set_busy(now, busy);
     }
 }

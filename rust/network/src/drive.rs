@@ -2,15 +2,15 @@
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dimsefast_protocol::association::{AbortCause, Event, Fragment};
+use dimsefast_protocol::association::{Event, Fragment};
 use dimsefast_protocol::command::{self, CommandField, CommandSet, Status};
-use dimsefast_protocol::pdu::AssociateRq;
 
-use crate::connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE, Core, End, Incoming};
+use crate::connection::{BOUND_ECHO, BOUND_NEGOTIATION, BOUND_STORE};
+use crate::core::{Core, Incoming};
+use crate::ending::End;
 use crate::jobs::{Job, Notice};
 use crate::log::{self, Level};
 use crate::message::Message;
@@ -46,6 +46,7 @@ impl Core {
             buffer.resize(READ, 0);
             self.read(now, buffer, drain)
         });
+        self.hold(now);
         if self.association.poll_timeout().is_some_and(|deadline| deadline <= now) {
             self.association.handle_timeout(now);
         }
@@ -145,8 +146,7 @@ impl Core {
             match &message.data {
                 Some(Received::Memory(bytes)) => self.last_length = bytes.len() + bytes.len() / 16,
                 Some(Received::Failed(error)) => {
-                    let calling = &object.calling;
-                    log::record(Level::Error, || format!("an object from {calling} could not be stored: {error}"));
+                    log::record(Level::Error, || format!("an object could not be stored: {error}: {}", self.who()));
                 }
                 _ => {}
             }
@@ -184,7 +184,8 @@ impl Core {
             } else {
                 self.dropped += 1;
                 log::record(Level::Warning, || {
-                    format!("a response to Message ID {id:?}, which nobody waits for, was dropped")
+                    let id = id.unwrap_or(0);
+                    format!("a response to Message ID {id}, which nobody waits for, was dropped: {}", self.who())
                 });
             }
         } else if let Some(status) = self.settled_here(&message) {
@@ -246,8 +247,7 @@ impl Core {
                     self.establish();
                 }
                 Event::ReleaseRequested => {
-                    // Whoever still works on a request of this peer works for nobody. The standard's A-RELEASE is
-                    // confirmed: the peer has said that it needs no more answers.
+                    // PS3.8 7.2: the peer has said that it needs no more answers.
                     self.cancel_all();
                     let _ = self.association.release_response(now);
                 }
@@ -265,72 +265,6 @@ impl Core {
         self.established = true;
         self.count_accepted();
         self.notify(Notice::Established);
-    }
-
-    fn cancel_all(&mut self) {
-        for (_, cancelled) in &self.performing {
-            cancelled.store(true, Ordering::Relaxed);
-        }
-    }
-
-    fn finish(&mut self, end: End) {
-        if self.end.is_some() {
-            return;
-        }
-        self.cancel_all();
-        self.incoming = None;
-        self.jobs.drop_requests();
-        if !self.jobs.is_performing() {
-            // Its seat is free for the next one as soon as the peer can know that it is over.
-            self.admission = None;
-        }
-        self.log_end(&end);
-        self.count_end(&end);
-        self.notify(match end {
-            End::Rejected(_) => Notice::Rejected,
-            End::Released => Notice::Released,
-            End::Aborted { .. } => Notice::Aborted,
-        });
-        self.end = Some(end);
-    }
-
-    /// Says how an association ended, where it is worth a line.
-    fn log_end(&self, end: &End) {
-        let titles = |request: &Arc<AssociateRq>| {
-            format!("{} calling {}", request.calling.to_string_lossy(), request.called.to_string_lossy())
-        };
-        let who = || self.association.request().map_or_else(|| "nobody yet".to_owned(), titles);
-        match end {
-            End::Released => log::record(Level::Debug, || format!("association released: {}", who())),
-            End::Rejected(reject) => {
-                log::record(Level::Info, || format!("association rejected ({}): {}", reject.words(), who()));
-            }
-            End::Aborted { cause: cause @ AbortCause::Protocol(_), .. } => {
-                log::record(Level::Error, || {
-                    format!("association aborted, the peer broke the protocol: {cause}: {}", who())
-                });
-            }
-            End::Aborted { cause: AbortCause::NetworkTimeout, .. } => {
-                log::record(Level::Error, || format!("Network timeout reached: association aborted: {}", who()));
-            }
-            End::Aborted { cause, .. } => {
-                log::record(Level::Info, || format!("association aborted ({cause}): {}", who()));
-            }
-        }
-    }
-
-    pub(crate) fn close(&mut self, now: Duration) {
-        self.flush(now);
-        if let Some(mut transport) = self.transport.take() {
-            transport.close();
-            self.unread = Vec::new();
-            self.incoming = None;
-            self.notify(Notice::ConnectionClosed);
-            *self.association.output() = Vec::new();
-            self.tracer.output_taken();
-            self.written = 0;
-        }
-        self.socket = None;
     }
 
     /// Writes what the transport takes.

@@ -8,15 +8,17 @@ use dimsefast_protocol::association::{Association, Config};
 use dimsefast_protocol::command::{self, Priority, Status};
 use dimsefast_protocol::limits::Limits;
 use dimsefast_protocol::negotiation::negotiate_as_acceptor;
-use dimsefast_protocol::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, UserInformation};
+use dimsefast_protocol::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, UserIdentity, UserInformation};
 use dimsefast_protocol::types::{AeTitle, Uid};
 
-use crate::connection::{BOUND_NEGOTIATION, BOUND_STORE, Core, End};
+use crate::connection::{BOUND_NEGOTIATION, BOUND_STORE};
+use crate::core::Core;
+use crate::ending::End;
 use crate::jobs::{Job, JobKind};
 use crate::message::Message;
 use crate::sink::{Answer, Attributes, Duplicates, FileIdentity, FolderPlan, Received, StorePlan, Turn};
 use crate::statistics::Statistics;
-use crate::transport::MemoryTransport;
+use crate::transport::{MemoryTransport, Transport};
 
 const CT: &str = "1.2.840.10008.5.1.4.1.1.2";
 const VERIFICATION: &str = "1.2.840.10008.1.1";
@@ -184,6 +186,38 @@ fn patient() -> Attributes {
     Attributes::new(vec![("PatientID".into(), Tag(0x0010_0020))])
 }
 
+/// As long as the limit allows, in pieces; the beginning of what follows comes with its end.
+#[test]
+fn a_long_request_comes_in_pieces() {
+    let mut long = request();
+    let identity =
+        UserIdentity { kind: 4, positive_response: false, primary: vec![b'x'; 65_000], secondary: Vec::new() };
+    long.user.user_identity = Some(identity);
+    long.contexts = (0..128)
+        .map(|at| ProposedContext {
+            id: 2 * at + 1,
+            abstract_syntax: CT.into(),
+            transfer_syntaxes: vec![format!("1.2.{}", "9".repeat(60)).as_str().into(); 38],
+        })
+        .collect();
+    let mut stream = Vec::new();
+    long.encode(&mut stream);
+    assert!(stream.len() > 380_000);
+    stream.extend([7, 0, 0, 0, 0, 4, 0, 0, 0, 0]);
+    for piece in [999, 70_000, 300_000, stream.len()] {
+        let (mut far, near) = MemoryTransport::pair(1 << 20);
+        let acceptor = Association::acceptor(config(), NOW);
+        let mut acceptor = Core::new(acceptor, Box::new(near), StorePlan::Memory, BOUND_NEGOTIATION);
+        for bytes in stream.chunks(piece) {
+            assert_eq!(far.write(bytes).unwrap(), bytes.len());
+            acceptor.drive(NOW, true);
+        }
+        assert_eq!(acceptor.association.request().map(|request| &**request), Some(&long), "by {piece}");
+        assert!(matches!(acceptor.end.get(), Some(End::Aborted { by_peer: true, .. })), "{:?}", acceptor.end);
+        assert!(acceptor.unread.is_empty());
+    }
+}
+
 #[test]
 fn an_echo_is_answered_where_it_was_read() {
     let mut pair = Pair::established(StorePlan::Memory);
@@ -276,6 +310,51 @@ fn the_service_decides_before_the_rest_is_read() {
     assert!(matches!(&message.data, Some(Received::Memory(bytes)) if *bytes == dataset));
     assert_eq!(message.header.len(), 1);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_decision_may_take_longer_than_a_peer_may_be_silent() {
+    let mut pair = Pair::established(StorePlan::Ask(patient()));
+    let second = Duration::from_secs(1);
+    pair.acceptor.association.set_network_timeout(NOW, Some(second));
+    pair.send_store(1, "1.2", &dataset_of("1CT1"));
+    pair.job().unwrap();
+    pair.acceptor.drive(second * 100, true);
+    assert_eq!(pair.acceptor.association.poll_timeout(), None);
+    assert!(!pair.acceptor.is_over(), "{:?}", pair.acceptor.end);
+    pair.acceptor.proceed(second * 100, &Answer::Into(StorePlan::Discard(Attributes::default())));
+    pair.acceptor.drive(second * 100, true);
+    assert_eq!(pair.acceptor.association.poll_timeout(), Some(second * 101), "its time begins anew");
+    pair.acceptor.drive(second * 102, true);
+    assert!(matches!(pair.acceptor.end.get(), Some(End::Aborted { by_peer: false, .. })));
+}
+
+/// What waits for somebody to take it is no silence of the peer's, either.
+#[test]
+fn responses_that_nobody_takes_do_not_end_the_association() {
+    let mut pair = Pair::joined(StorePlan::Memory, 1 << 20, 4096);
+    let second = Duration::from_secs(1);
+    pair.requestor.association.set_network_timeout(NOW, Some(second));
+    pair.requestor.invoked.push(1);
+    let request = command::c_find_rq(1, &CT.into(), Priority::MEDIUM);
+    let response = command::response(&request, Status::PENDING, true, &[]);
+    // More than is read before somebody takes some: it stops in the middle of one.
+    pair.acceptor.association.send_data(NOW).unwrap();
+    for _ in 0..40 {
+        let stream = pair.acceptor.association.output();
+        dimsefast_protocol::fragment::append_command(stream, 3, response.as_bytes(), 4096);
+        for (piece, last) in dimsefast_protocol::fragment::fragments(&[b' '; 64 << 10], 4096) {
+            stream.extend(dimsefast_protocol::fragment::data_pdu_header(3, false, last, piece.len()));
+            stream.extend_from_slice(piece);
+        }
+    }
+    for _ in 0..20 {
+        pair.acceptor.drive(NOW, true);
+        pair.requestor.drive(NOW, true);
+    }
+    assert!(!pair.requestor.wants_input() && pair.acceptor.has_output());
+    pair.requestor.drive(second * 100, true);
+    assert!(!pair.requestor.is_over(), "{:?}", pair.requestor.end);
 }
 
 #[test]
@@ -406,13 +485,16 @@ fn release_and_abort_end_both_sides_once() {
     let mut pair = Pair::established(StorePlan::Memory);
     pair.requestor.association.release(NOW).unwrap();
     pair.run();
-    assert!(matches!(pair.requestor.end, Some(End::Released)) && matches!(pair.acceptor.end, Some(End::Released)));
+    assert!(
+        matches!(pair.requestor.end.get(), Some(End::Released))
+            && matches!(pair.acceptor.end.get(), Some(End::Released))
+    );
     assert!(pair.requestor.transport.is_none() && pair.acceptor.transport.is_none());
 
     let mut pair = Pair::established(StorePlan::Memory);
     pair.acceptor.association.abort(NOW);
     pair.run();
-    assert!(matches!(pair.requestor.end, Some(End::Aborted { by_peer: true, .. })));
-    assert!(matches!(pair.acceptor.end, Some(End::Aborted { by_peer: false, .. })));
+    assert!(matches!(pair.requestor.end.get(), Some(End::Aborted { by_peer: true, .. })));
+    assert!(matches!(pair.acceptor.end.get(), Some(End::Aborted { by_peer: false, .. })));
     assert!(pair.requestor.transport.is_none() && pair.acceptor.transport.is_none());
 }

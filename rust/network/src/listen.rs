@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::{Duration, Instant};
@@ -14,7 +15,8 @@ use tokio::sync::Notify;
 
 use crate::admission::{AcceptorConfig, Admission, Seats};
 use crate::connect::Security;
-use crate::connection::{Connection, Core, Driver, Service};
+use crate::connection::{Connection, Driver, Service};
+use crate::core::Core;
 use crate::jobs::Job;
 use crate::log::{self, Level};
 use crate::process;
@@ -195,12 +197,14 @@ impl Server {
         drop(removed);
     }
 
-    pub(crate) fn descriptor(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
-        use std::os::fd::{AsRawFd, BorrowedFd};
-        let listener = self.listener.try_lock().ok()?;
-        let raw = listener.as_ref()?.as_raw_fd();
-        // SAFETY: only for the child of a fork, where the task that owns the listener does not run.
-        Some(unsafe { BorrowedFd::borrow_raw(raw) })
+    /// For the child of a fork, which must not wait for a lock of its parent's: gives `f` the listening socket, where
+    /// there is one.
+    pub(crate) fn with_descriptor(&self, f: impl FnOnce(BorrowedFd<'_>)) {
+        if let Ok(listener) = self.listener.try_lock()
+            && let Some(listener) = listener.as_ref()
+        {
+            f(listener.as_fd());
+        }
     }
 
     pub(crate) fn seats(&self) -> MutexGuard<'_, Seats> {

@@ -4,10 +4,11 @@
 //! comes, by the function that [`set_reader`] was given.
 
 use std::collections::VecDeque;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+
+use crate::per_process::PerProcess;
 
 /// Records that may wait.
 const CAPACITY: usize = 1024;
@@ -50,30 +51,16 @@ struct Queue {
 
 /// Records below it are not made; 255 for none at all.
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Warning as u8);
-static READER: OnceLock<fn()> = OnceLock::new();
-/// Never freed: see `process`.
-static CURRENT: AtomicPtr<Queue> = AtomicPtr::new(ptr::null_mut());
-
-fn current() -> &'static Queue {
-    // SAFETY: a non-null pointer came from `Box::into_raw` below and is never freed.
-    if let Some(queue) = unsafe { CURRENT.load(Ordering::Acquire).as_ref() } {
-        return queue;
-    }
-    let made = Box::into_raw(Box::<Queue>::default());
-    match CURRENT.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-        // SAFETY: as above.
-        Ok(_) => unsafe { &*made },
-        // SAFETY: as above; `made`, which nobody has seen, is leaked: a few words, once.
-        Err(theirs) => unsafe { &*theirs },
-    }
-}
+static READER: OnceLock<fn() -> bool> = OnceLock::new();
+static CURRENT: PerProcess<Queue> = PerProcess::new();
 
 pub(crate) fn forget_parent() {
-    CURRENT.store(ptr::null_mut(), Ordering::Release);
+    CURRENT.forget();
 }
 
-/// Who starts a thread that calls [`next`] until it gives nothing. The first one given stays.
-pub fn set_reader(start: fn()) {
+/// Who starts a thread that calls [`next`] until it gives nothing, or says that there is none to be had: then the next
+/// record asks again. The first one given stays.
+pub fn set_reader(start: fn() -> bool) {
     let _ = READER.set(start);
 }
 
@@ -88,7 +75,7 @@ pub fn record(level: Level, message: impl FnOnce() -> String) {
         return;
     }
     let Some(start) = READER.get() else { return };
-    let queue = current();
+    let queue = CURRENT.get();
     let mut state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
     if state.stopped {
         return;
@@ -101,14 +88,14 @@ pub fn record(level: Level, message: impl FnOnce() -> String) {
     let start = (!std::mem::replace(&mut state.reading, true)).then_some(*start);
     drop(state);
     queue.changed.notify_one();
-    if let Some(start) = start {
-        start();
+    if start.is_some_and(|start| !start()) {
+        queue.state.lock().unwrap_or_else(PoisonError::into_inner).reading = false;
     }
 }
 
 /// Waits for the next record; `None` after `idle` without one, or once it is stopped: the reader then ends.
 pub fn next(idle: Duration) -> Option<Record> {
-    let queue = current();
+    let queue = CURRENT.get();
     let state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
     let (mut state, _) = queue
         .changed
@@ -128,7 +115,7 @@ pub fn next(idle: Duration) -> Option<Record> {
 
 /// No more records; the reader ends.
 pub fn stop() {
-    let queue = current();
+    let queue = CURRENT.get();
     queue.state.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
     queue.changed.notify_all();
 }
@@ -137,14 +124,17 @@ pub fn stop() {
 mod tests {
     use super::*;
 
+    static STARTED: AtomicU8 = AtomicU8::new(0);
+
     #[test]
-    fn a_full_queue_drops_and_says_so() {
-        set_reader(|| ());
+    fn a_full_queue_drops_and_says_so_and_a_reader_is_asked_for_until_there_is_one() {
+        set_reader(|| STARTED.fetch_add(1, Ordering::Relaxed) == 2);
         set_level(Level::Info as u8);
         record(Level::Debug, || unreachable!("not wanted"));
         for number in 0..CAPACITY + 5 {
             record(Level::Info, || number.to_string());
         }
+        assert_eq!(STARTED.load(Ordering::Relaxed), 3, "twice in vain");
         let read: Vec<_> = std::iter::from_fn(|| next(Duration::ZERO)).collect();
         assert_eq!(read.len(), CAPACITY + 1);
         assert_eq!(read[0].message, "0");

@@ -7,7 +7,8 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::connection::{Connection, Core, OUTPUT_HIGH_WATER};
+use crate::connection::{Connection, OUTPUT_HIGH_WATER};
+use crate::core::Core;
 use crate::wake::Waker;
 
 /// What somebody waits for. The end of the association fulfils all of it: there is nothing more to wait for.
@@ -37,7 +38,7 @@ impl Want {
             Self::Finished => core.transport.is_none() && core.jobs.is_idle(),
             Self::Idle => core.jobs.is_idle(),
             Self::Told => core.jobs.is_told(),
-            _ if core.end.is_some() => true,
+            _ if core.is_over() => true,
             Self::Negotiated => core.established,
             Self::Response(ids) => core.has_response(ids),
             Self::Room => core.has_room(),

@@ -12,10 +12,10 @@ use crate::connection::{Connection, Driver, Output, Service};
 use crate::drive::tests::Pair;
 use crate::jobs::Job;
 use crate::message::Payload;
-use crate::operation::{Patience, WaitError};
 use crate::post::{Payloads, Post};
 use crate::sink::StorePlan;
 use crate::transport::{Ends, Transport};
+use crate::waiting::{Patience, WaitError};
 
 struct Nobody;
 

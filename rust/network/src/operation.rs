@@ -1,87 +1,13 @@
-//! What threads do on a connection: wait, receive responses, release.
+//! What threads do on a connection: receive responses, release.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
-use dimsefast_protocol::association::StateError;
-use thiserror::Error;
-
-use crate::connection::{Connection, Core, Driver};
+use crate::connection::{Connection, Driver};
+use crate::core::Core;
 use crate::message::Message;
 use crate::observe::{Observer, Want};
-use crate::wake::{self, Waker, Woken};
-
-/// How often a wait asks whether it was interrupted.
-const TICK: Duration = Duration::from_millis(100);
-
-/// Why a wait ended without what was waited for.
-#[derive(Debug, Error)]
-pub enum WaitError {
-    /// The time is over.
-    #[error("timed out")]
-    Timeout,
-    /// [`Patience::interrupted`] said so.
-    #[error("interrupted")]
-    Interrupted,
-    /// The association is over.
-    #[error("the association is over")]
-    Ended,
-    /// The file that was being sent cannot be read.
-    #[error("cannot read the object's file: {0}")]
-    File(#[from] std::io::Error),
-}
-
-impl From<StateError> for WaitError {
-    fn from(_: StateError) -> Self {
-        Self::Ended
-    }
-}
-
-/// How long to wait, and what may end it.
-pub struct Patience<'a> {
-    /// When it ends; `None` for never.
-    pub deadline: Option<Instant>,
-    /// Asked after every signal and ten times a second, without any lock held; `None` where nothing can interrupt.
-    pub interrupted: Option<&'a mut dyn FnMut() -> bool>,
-    /// When it was asked last.
-    pub asked: Instant,
-    /// How long it was given.
-    timeout: Option<Duration>,
-}
-
-impl Patience<'_> {
-    /// At most `timeout` from now on; `None` for as long as it takes.
-    pub fn at_most(timeout: Option<Duration>) -> Self {
-        let now = Instant::now();
-        Self { deadline: timeout.and_then(|timeout| now.checked_add(timeout)), interrupted: None, asked: now, timeout }
-    }
-
-    /// There was progress: the time begins anew.
-    pub fn restart(&mut self) {
-        self.deadline = self.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    }
-
-    pub(crate) fn expired(&self) -> bool {
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-    }
-
-    /// The longest that may be slept now.
-    pub(crate) fn slice(&self) -> Option<Duration> {
-        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-        if self.interrupted.is_some() { Some(left.map_or(TICK, |left| left.min(TICK))) } else { left }
-    }
-
-    /// Whether something interrupts; asks only where it is time to, or `early`: a wait ended for no other reason.
-    pub(crate) fn is_interrupted(&mut self, early: bool) -> bool {
-        let Some(interrupted) = &mut self.interrupted else { return false };
-        if !early && self.asked.elapsed() < TICK {
-            return false;
-        }
-        self.asked = Instant::now();
-        interrupted()
-    }
-}
+use crate::waiting::{Patience, WaitError};
 
 /// What a thread that waits for a response gets.
 #[derive(Debug)]
@@ -93,123 +19,6 @@ pub enum Reply {
 }
 
 impl Connection {
-    /// Waits until `ready` gives something. It is asked under the lock, whenever something has changed.
-    ///
-    /// # Errors
-    /// [`WaitError::Timeout`] and [`WaitError::Interrupted`]; the end of the association is for `ready` to see.
-    pub(crate) fn wait<T>(
-        self: &Arc<Self>,
-        patience: &mut Patience<'_>,
-        mut ready: impl FnMut(&mut Core) -> Option<T>,
-    ) -> Result<T, WaitError> {
-        let mut core = self.lock();
-        let mut driving: Option<Arc<Waker>> = None;
-        let result = loop {
-            if let Some(value) = ready(&mut core) {
-                break Ok(value);
-            }
-            // A request of the peer that this thread does not ask for need not wait until it is done.
-            self.hand_over(&mut core);
-            if core.is_traced()
-                && let Some(job) = core.jobs.start_serial()
-            {
-                drop(core);
-                self.submit(vec![job]);
-                core = self.lock();
-                continue;
-            }
-            if patience.expired() {
-                break Err(WaitError::Timeout);
-            }
-            let socket = match &self.driver {
-                Driver::Caller if driving.is_some() || core.driving.is_none() => core.socket.clone(),
-                _ => None,
-            };
-            if driving.is_none()
-                && let Some(socket) = &socket
-                && let Ok(waker) = wake::own()
-            {
-                core.driving = Some(waker.clone());
-                driving = Some(waker);
-                socket.disarm(self);
-            }
-            if let (Some(waker), Some(socket)) = (&driving, &socket) {
-                let (read, write) = (core.wants_input(), core.has_output());
-                let timer = core.association.poll_timeout().map(|deadline| deadline.saturating_sub(self.now()));
-                let ready = core.has_input();
-                drop(core);
-                let timeout = patience.slice().into_iter().chain(timer).min();
-                let waited = if ready {
-                    Ok(Woken::Ready)
-                } else {
-                    wake::wait(std::os::fd::AsFd::as_fd(&**socket), waker, read, write, timeout)
-                };
-                let interrupted = patience.is_interrupted(matches!(waited, Ok(Woken::Early)));
-                core = self.lock();
-                if interrupted {
-                    break Err(WaitError::Interrupted);
-                }
-                if waited.is_err() {
-                    core.association.handle_transport_closed(self.now());
-                }
-                core.drive(self.now(), false);
-            } else {
-                // Without a descriptor to be woken by (there is none left) this thread cannot drive: it looks again soon.
-                let slice = if socket.is_some() {
-                    Some(patience.slice().map_or(TICK, |slice| slice.min(TICK)))
-                } else {
-                    patience.slice()
-                };
-                core.waiting += 1;
-                core = match slice {
-                    Some(slice) => {
-                        let waited = self.changed.wait_timeout(core, slice);
-                        waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
-                    }
-                    None => self.changed.wait(core).unwrap_or_else(std::sync::PoisonError::into_inner),
-                };
-                core.waiting -= 1;
-                if patience.interrupted.is_some() {
-                    drop(core);
-                    let interrupted = patience.is_interrupted(false);
-                    core = self.lock();
-                    if interrupted {
-                        break Err(WaitError::Interrupted);
-                    }
-                }
-            }
-        };
-        if driving.is_some() {
-            core.driving = None;
-            self.rest(&mut core);
-            self.tell(core);
-        } else if matches!(self.driver, Driver::Runtime { .. }) && core.wants_input() {
-            // What this thread took may have been what kept the task from reading.
-            drop(core);
-            self.wake_driver();
-        }
-        result
-    }
-
-    /// Leaves a caller's connection to the watch until the next call. While an answer is still to come the caller will be
-    /// back for it.
-    pub(crate) fn rest(&self, core: &mut Core) {
-        if (core.invoked.is_empty() || core.end.is_some())
-            && let Some(socket) = &core.socket
-        {
-            socket.arm(self, core.association.poll_timeout(), core.has_input());
-        }
-    }
-
-    /// Hands a request of the peer that a caller has read, and does not perform itself, to the service.
-    fn hand_over(self: &Arc<Self>, core: &mut Core) {
-        if matches!(self.driver, Driver::Caller)
-            && let Some(request) = core.jobs.start_request_for_service()
-        {
-            self.submit(vec![request]);
-        }
-    }
-
     /// The next free Message ID, counted as in use until [`forget`](Self::forget); or `wanted`, where that is not in use.
     pub fn begin(&self, wanted: Option<u16>) -> Option<u16> {
         let mut core = self.lock();
@@ -266,7 +75,7 @@ impl Connection {
             if requests && let Some(request) = core.jobs.start_request() {
                 return Some(Ok(Reply::Request(request)));
             }
-            core.end.is_some().then_some(Err(WaitError::Ended))
+            core.is_over().then_some(Err(WaitError::Ended))
         })?
     }
 
@@ -279,7 +88,7 @@ impl Connection {
             if let Some(response) = core.take_response(ids) {
                 return Some(Ok(response));
             }
-            core.end.is_some().then_some(Err(WaitError::Ended))
+            core.is_over().then_some(Err(WaitError::Ended))
         })?
     }
 
@@ -293,7 +102,7 @@ impl Connection {
             if !taken.is_empty() {
                 return Some(Ok(taken));
             }
-            core.end.is_some().then_some(Err(WaitError::Ended))
+            core.is_over().then_some(Err(WaitError::Ended))
         })?
     }
 
@@ -335,7 +144,7 @@ impl Connection {
         let held_up = !core.wants_input();
         let taken = take(&mut core);
         if is_nothing(&taken) {
-            if core.end.is_some() {
+            if core.is_over() {
                 return Err(WaitError::Ended);
             }
             core.observe(Want::Response(ids.to_vec()), observer, token);
@@ -351,7 +160,7 @@ impl Connection {
     /// Asks for the release. Nothing where the association is over.
     pub fn begin_release(&self) {
         self.with(|core, now| {
-            if core.end.is_none() {
+            if !core.is_over() {
                 // Refused only where a release or an abort is already under way: both end it.
                 let _ = core.association.release(now);
                 if let Some(socket) = &core.socket {
@@ -381,7 +190,7 @@ impl Connection {
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`]; none where it is over already.
     pub fn release(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
         self.begin_release();
-        self.wait(patience, |core| core.end.is_some().then_some(()))
+        self.wait(patience, |core| core.is_over().then_some(()))
     }
 
     /// Waits until the negotiation is over, either way.
@@ -389,7 +198,7 @@ impl Connection {
     /// # Errors
     /// [`WaitError::Timeout`], [`WaitError::Interrupted`].
     pub fn negotiated(self: &Arc<Self>, patience: &mut Patience<'_>) -> Result<(), WaitError> {
-        self.wait(patience, |core| (core.established || core.end.is_some()).then_some(()))
+        self.wait(patience, |core| (core.established || core.is_over()).then_some(()))
     }
 
     /// Waits until the service has been told of everything that has happened so far.
@@ -437,7 +246,3 @@ impl Core {
         taken
     }
 }
-
-#[cfg(test)]
-#[path = "operation_tests.rs"]
-mod tests;

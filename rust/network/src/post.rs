@@ -10,10 +10,10 @@ use tokio::sync::Notify;
 use crate::connection::Connection;
 use crate::message::Payload;
 use crate::observe::{Observer, Want};
-use crate::operation::WaitError;
 use crate::process;
 use crate::send::Outgoing;
 use crate::source::Source;
+use crate::waiting::WaitError;
 
 /// The dataset of a message, kept for as long as it is being sent.
 pub enum Payloads {
@@ -75,7 +75,7 @@ impl Post {
             }
             State::Waiting(mut outgoing) => {
                 let begun = connection.with(|core, now| {
-                    if core.end.is_some() {
+                    if core.is_over() {
                         return Err(WaitError::Ended);
                     }
                     if core.observe(Want::Room, observer.clone(), token) {

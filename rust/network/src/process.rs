@@ -2,8 +2,7 @@
 //! the end.
 
 use std::io;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -11,10 +10,11 @@ use tokio::runtime::{Builder, Handle, Runtime};
 
 use crate::connection::Connection;
 use crate::listen::Server;
+use crate::per_process::PerProcess;
 use crate::watch::Watch;
 
-/// Everything that must not be shared between a process and its fork. Never freed: a child must not touch the threads,
-/// locks and descriptors of its parent, not even to free them.
+/// Everything that must not be shared between a process and its fork.
+#[derive(Default)]
 pub(crate) struct Process {
     runtime: Mutex<Option<Runtime>>,
     watch: OnceLock<Watch>,
@@ -22,7 +22,7 @@ pub(crate) struct Process {
     servers: Mutex<Vec<Weak<Server>>>,
 }
 
-static CURRENT: AtomicPtr<Process> = AtomicPtr::new(ptr::null_mut());
+static CURRENT: PerProcess<Process> = PerProcess::new();
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -31,27 +31,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// The process's own state, made on first use.
 pub(crate) fn current() -> &'static Process {
-    let found = CURRENT.load(Ordering::Acquire);
-    // SAFETY: a non-null pointer came from `Box::into_raw` below and is never freed.
-    if let Some(process) = unsafe { found.as_ref() } {
-        return process;
-    }
-    let made = Box::into_raw(Box::new(Process {
-        runtime: Mutex::default(),
-        watch: OnceLock::new(),
-        connections: Mutex::default(),
-        servers: Mutex::default(),
-    }));
-    match CURRENT.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-        // SAFETY: as above.
-        Ok(_) => unsafe { &*made },
-        Err(theirs) => {
-            // SAFETY: nobody else has seen `made`.
-            drop(unsafe { Box::from_raw(made) });
-            // SAFETY: as above.
-            unsafe { &*theirs }
-        }
-    }
+    CURRENT.get()
 }
 
 /// Counts the forks that led to this process. What was made in another generation must not be used.
@@ -124,9 +104,7 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()>
 pub fn forget_parent() {
     GENERATION.fetch_add(1, Ordering::Relaxed);
     crate::log::forget_parent();
-    let old = CURRENT.swap(ptr::null_mut(), Ordering::AcqRel);
-    // SAFETY: see `current`; never freed.
-    let Some(old) = (unsafe { old.as_ref() }) else { return };
+    let Some(old) = CURRENT.forget() else { return };
     // A lock that another thread of the parent held at the fork is never released here: try, and go without.
     if let Ok(connections) = old.connections.try_lock() {
         for connection in connections.iter().filter_map(Weak::upgrade) {
@@ -142,9 +120,7 @@ pub fn forget_parent() {
     }
     if let Ok(servers) = old.servers.try_lock() {
         for server in servers.iter().filter_map(Weak::upgrade) {
-            if let Some(descriptor) = server.descriptor() {
-                neutralize(descriptor);
-            }
+            server.with_descriptor(neutralize);
             std::mem::forget(server);
         }
     }
@@ -163,9 +139,7 @@ fn neutralize(descriptor: std::os::fd::BorrowedFd<'_>) {
 /// The end of the process: aborts every association, closes every listener, and stops the runtime, all within `limit`.
 pub fn stop(limit: Duration) {
     let deadline = Instant::now() + limit;
-    let found = CURRENT.load(Ordering::Acquire);
-    // SAFETY: see `current`.
-    let Some(process) = (unsafe { found.as_ref() }) else { return };
+    let Some(process) = CURRENT.made() else { return };
     let servers: Vec<_> = locked(&process.servers).iter().filter_map(Weak::upgrade).collect();
     for server in servers {
         server.stop_accepting();

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::connection::Core;
+use crate::core::Core;
 
 /// The limits of one party; `None` for no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

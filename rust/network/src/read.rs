@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use dimsefast_protocol::association::Fragment;
 
-use crate::connection::Core;
+use crate::core::Core;
 use crate::drive::Drove;
 use crate::trace::ANY_PDUS;
 
@@ -18,6 +18,10 @@ const LITTLE: usize = 4 << 10;
 /// The rest of a PDV that is worth a read of its own, straight to memory, in bytes.
 const DIRECT: usize = 64 << 10;
 
+/// The beginning of an A-ASSOCIATE PDU, in bytes, that is not copied for each piece that follows: a slow peer would
+/// have us do little else.
+const LONG: usize = 64 << 10;
+
 /// How many reads of [`LITTLE`] may be in vain before large ones come back.
 const HOPES: u8 = 4;
 
@@ -27,7 +31,7 @@ const READS: usize = 8;
 impl Core {
     /// Reads, mostly into the buffer, from which the protocol's fragments go on to their sinks. The long PDVs of a dataset that is received
     /// into memory are read to where they belong; for that, what is before them is read apart, once it has been seen that this peer sends such.
-    pub(crate) fn read(&mut self, now: Duration, buffer: &mut Vec<u8>, drain: bool) -> Drove {
+    pub(crate) fn read(&mut self, now: Duration, buffer: &mut [u8], drain: bool) -> Drove {
         for _ in 0..READS {
             if !self.wants_input() {
                 return Drove::Drained;
@@ -40,34 +44,39 @@ impl Core {
                 continue;
             }
             let held = self.unread.len();
-            if buffer.len() < held + READ / 2 {
-                // The beginning of a long A-ASSOCIATE PDU: the only thing that is kept until it is whole.
-                buffer.resize(held + READ, 0);
+            let is_long = held >= LONG;
+            if !is_long {
+                buffer[..held].copy_from_slice(&self.unread);
             }
-            buffer[..held].copy_from_slice(&self.unread);
             let end = if self.hopes > 0 && held == 0 { LITTLE } else { buffer.len() };
             let Some(transport) = &mut self.transport else { return Drove::Drained };
-            let read = match direct.unwrap_or(Ok(false)).and_then(|_| transport.read(&mut buffer[held..end])) {
-                Ok(0) => {
-                    self.association.handle_transport_closed(now);
-                    self.settle(now);
-                    return Drove::Drained;
-                }
-                Ok(length) => length,
+            let read = match direct.unwrap_or(Ok(false)).and_then(|_| {
+                if is_long { transport.append(&mut self.unread, READ) } else { transport.read(&mut buffer[held..end]) }
+            }) {
+                Ok(length) if length > 0 => length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Drove::Drained,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => {
+                // An error of the socket's is the end of the stream as well.
+                Ok(_) | Err(_) => {
                     self.association.handle_transport_closed(now);
                     self.settle(now);
                     return Drove::Drained;
                 }
             };
             self.charge(now, read, 0);
-            let short = held + read < end;
-            let consumed = self.take_in(now, &buffer[..held + read]);
-            self.unread.clear();
-            self.unread.extend_from_slice(&buffer[consumed..held + read]);
+            let short = if is_long { read < READ } else { held + read < end };
+            if is_long {
+                let mut bytes = std::mem::take(&mut self.unread);
+                let consumed = self.take_in(now, &bytes);
+                bytes.drain(..consumed);
+                self.unread = bytes;
+            } else {
+                let consumed = self.take_in(now, &buffer[..held + read]);
+                self.unread.clear();
+                self.unread.extend_from_slice(&buffer[consumed..held + read]);
+            }
             if self.unread.is_empty() {
+                // Idle connections hold no memory.
                 self.unread = Vec::new();
             }
             self.hope(end == LITTLE);

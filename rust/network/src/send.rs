@@ -7,9 +7,10 @@ use std::time::Duration;
 use dimsefast_protocol::command::CommandSet;
 use dimsefast_protocol::fragment;
 
-use crate::connection::{Connection, Core, Driver, OUTPUT_HIGH_WATER, Output};
+use crate::connection::{Connection, Driver, OUTPUT_HIGH_WATER, Output};
+use crate::core::Core;
 use crate::message::Payload;
-use crate::operation::{Patience, WaitError};
+use crate::waiting::{Patience, WaitError};
 
 /// A dataset is handed to the socket in pieces of about this many bytes: most images are one.
 const BATCH: usize = 1 << 20;
@@ -119,7 +120,7 @@ impl Connection {
             return None;
         }
         self.with_output(output, |core, now| {
-            if core.end.is_some() {
+            if core.is_over() {
                 return Some(Err(WaitError::Ended));
             }
             if !core.has_room() {
@@ -155,7 +156,7 @@ impl Connection {
         payload: Payload<'_>,
     ) -> Result<(), WaitError> {
         self.wait(patience, |core| {
-            if core.end.is_some() {
+            if core.is_over() {
                 return Some(Err(WaitError::Ended));
             }
             core.has_room().then(|| {
@@ -203,7 +204,7 @@ impl Connection {
         loop {
             let mut now = left;
             let waited = self.wait(patience, |core| {
-                if core.end.is_some() {
+                if core.is_over() {
                     return Some(Err(WaitError::Ended));
                 }
                 now = core.unwritten();

@@ -10,10 +10,10 @@ use crate::connection::{Connection, Driver, OUTPUT_HIGH_WATER, Output, Service};
 use crate::drive::tests::Pair;
 use crate::jobs::Job;
 use crate::message::Payload;
-use crate::operation::{Patience, WaitError};
 use crate::sink::StorePlan;
 use crate::source::Source;
 use crate::transport::{Ends, Transport};
+use crate::waiting::{Patience, WaitError};
 
 struct Nobody;
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::connection::Connection;
+use crate::core::Core;
 use crate::jobs::{Job, JobKind};
 use crate::sink::Answer;
 use crate::trace::TRACE;
@@ -21,16 +22,8 @@ impl Connection {
 
     /// A job that was submitted is finished; the next one that was waiting for it is handed to the caller.
     pub fn job_done(self: &Arc<Self>, kind: JobKind) -> Option<Job> {
-        let (next, more, held_up) = self.with(|core, now| {
-            let held_up = !core.wants_input();
-            core.jobs.done(kind);
-            core.mark_busy(now);
-            (core.jobs.start(), core.start_jobs(), held_up)
-        });
+        let (next, more) = self.finish(kind, |core| (core.jobs.start(), core.start_jobs()));
         self.submit(more);
-        if held_up {
-            self.wake_driver();
-        }
         if next.is_none() {
             self.leave_server();
         }
@@ -39,17 +32,33 @@ impl Connection {
 
     /// A job that a caller performed on its own thread is finished; the caller takes the next one when it wants.
     pub fn finish_job(&self, kind: JobKind) {
-        self.with(|core, now| {
+        self.finish(kind, |_| ());
+    }
+
+    /// A job is finished: `then` takes out what had to wait for it. Reading goes on where there were too many.
+    fn finish<R>(&self, kind: JobKind, then: impl FnOnce(&mut Core) -> R) -> R {
+        let (result, goes_on) = self.with(|core, now| {
+            let stopped = !core.wants_input();
             core.jobs.done(kind);
             core.mark_busy(now);
+            let result = then(core);
+            let goes_on = stopped && core.wants_input();
+            if goes_on && core.driving.is_none() {
+                self.rest(core);
+            }
+            (result, goes_on)
         });
+        if goes_on {
+            self.wake_driver();
+        }
+        result
     }
 
     /// The service had its turn with the message that is coming in. Nothing where the association is over.
     pub fn proceed(&self, answer: &Answer) {
         self.with(|core, now| {
             core.proceed(now, answer);
-            if core.driving.is_none() && !core.waits_for_service() {
+            if core.driving.is_none() {
                 self.rest(core);
             }
         });

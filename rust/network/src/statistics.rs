@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use dimsefast_protocol::command::{CommandField, Status};
 
-use crate::connection::{Connection, Core, End};
+use crate::connection::Connection;
+use crate::core::Core;
+use crate::ending::End;
 use crate::message::Message;
 
 /// The operations that are told apart (PS3.7 Annex E), as requests.

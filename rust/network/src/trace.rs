@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use dimsefast_protocol::association::Transition;
 use dimsefast_protocol::pdu::kind;
 
-use crate::connection::Core;
+use crate::core::Core;
 use crate::jobs::Job;
 
 /// In [`Connection::watch_notices`](crate::Connection::watch_notices): the service is told of each PDU.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dimsefast_protocol::command;
 
 use super::{TRACE_COMMANDS, TRACE_PDUS, TRACE_TRANSITIONS, Traced, is_dataset};
-use crate::connection::Core;
+use crate::core::Core;
 use crate::drive::tests::Pair;
 use crate::jobs::{Job, JobKind};
 use crate::sink::StorePlan;

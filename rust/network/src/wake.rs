@@ -88,7 +88,8 @@ pub(crate) enum Woken {
 }
 
 /// Waits until `descriptor` is ready for what is wanted, the waker is woken, or the time is over. Returns early where a
-/// signal arrives, so that the caller can look at it.
+/// signal arrives, so that the caller can look at it. Where nothing is wanted of the descriptor it is not looked at:
+/// one that was reset is ready all the time.
 pub(crate) fn wait(
     descriptor: BorrowedFd<'_>,
     waker: &Waker,
@@ -100,17 +101,42 @@ pub(crate) fn wait(
     wanted.set(PollFlags::IN, want_read);
     wanted.set(PollFlags::OUT, want_write);
     let mut descriptors =
-        [PollFd::from_borrowed_fd(descriptor, wanted), PollFd::from_borrowed_fd(waker.readable(), PollFlags::IN)];
+        [PollFd::from_borrowed_fd(waker.readable(), PollFlags::IN), PollFd::from_borrowed_fd(descriptor, wanted)];
+    let looked_at = if wanted.is_empty() { 1 } else { 2 };
     let timeout = timeout
         .map(|t| Timespec { tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX), tv_nsec: t.subsec_nanos().into() });
-    match poll(&mut descriptors, timeout.as_ref()) {
+    match poll(&mut descriptors[..looked_at], timeout.as_ref()) {
         Ok(0) | Err(rustix::io::Errno::INTR) => Ok(Woken::Early),
         Ok(_) => {
-            if descriptors[1].revents().contains(PollFlags::IN) {
+            if descriptors[0].revents().contains(PollFlags::IN) {
                 waker.clear();
             }
             Ok(Woken::Ready)
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream};
+
+    const NOW: Option<Duration> = Some(Duration::ZERO);
+
+    /// The peer of a connection that is not read for now may reset it.
+    #[test]
+    fn a_reset_wakes_whoever_wants_something_of_the_socket_and_nobody_else() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (far, _) = listener.accept().unwrap();
+        socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        let waker = Waker::new().unwrap();
+        assert_eq!(wait(near.as_fd(), &waker, true, false, Some(Duration::from_secs(30))).unwrap(), Woken::Ready);
+        assert_eq!(wait(near.as_fd(), &waker, false, false, NOW).unwrap(), Woken::Early);
+        waker.wake();
+        assert_eq!(wait(near.as_fd(), &waker, false, false, NOW).unwrap(), Woken::Ready);
+        assert_eq!(wait(near.as_fd(), &waker, false, false, NOW).unwrap(), Woken::Early, "it is cleared");
     }
 }

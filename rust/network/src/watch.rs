@@ -49,6 +49,17 @@ pub(crate) struct WatchedSocket {
     armed: AtomicBool,
 }
 
+/// What the watch waits for on a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The deadline alone: what is not read for now would make the socket ready all the time.
+    Nothing,
+    /// Something to read.
+    Input,
+    /// Its next look: there is something to do that the socket does not know of.
+    Turn,
+}
+
 static NEXT_KEY: AtomicUsize = AtomicUsize::new(0);
 
 impl WatchedSocket {
@@ -68,14 +79,17 @@ impl WatchedSocket {
         Ok(())
     }
 
-    /// The caller has left: an event on the socket, or the deadline (a time of the connection's own clock), is for the
-    /// watch. With `at_once` there is something to do that the socket does not know of.
-    pub(crate) fn arm(&self, connection: &Connection, deadline: Option<Duration>, at_once: bool) {
+    /// The caller has left: what is awaited, or the deadline (a time of the connection's own clock), is for the watch.
+    pub(crate) fn arm(&self, connection: &Connection, deadline: Option<Duration>, awaited: Awaited) {
         let millis = deadline.map_or(u64::MAX, |deadline| u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX));
         connection.watch_deadline.store(millis, Ordering::Relaxed);
+        let event = match awaited {
+            Awaited::Nothing => return self.ignore(),
+            Awaited::Input => Event::readable(self.key),
+            // That it can be written to is true nearly always.
+            Awaited::Turn => Event::all(self.key),
+        };
         let Ok(watch) = process::current().watch() else { return };
-        // That it can be written to is true nearly always.
-        let event = if at_once { Event::all(self.key) } else { Event::readable(self.key) };
         self.armed.store(true, Ordering::Relaxed);
         // Either fails where the system has no room left, and then time-outs do not run between calls.
         let _ = if self.polled.swap(true, Ordering::Relaxed) {
@@ -89,11 +103,22 @@ impl WatchedSocket {
     /// The caller is back.
     pub(crate) fn disarm(&self, connection: &Connection) {
         connection.watch_deadline.store(u64::MAX, Ordering::Relaxed);
+        self.ignore();
+    }
+
+    /// No event is for the watch.
+    fn ignore(&self) {
         if self.armed.swap(false, Ordering::Relaxed)
             && let Ok(watch) = process::current().watch()
         {
             let _ = watch.poller.modify(&self.stream, Event::none(self.key));
         }
+    }
+
+    /// Whether the watch waits for an event.
+    #[cfg(test)]
+    pub(crate) fn is_armed(&self) -> bool {
+        self.armed.load(Ordering::Relaxed)
     }
 
     /// The connection is about to end, and its caller stays: the end of the stream must not wake the watch.
@@ -164,10 +189,7 @@ fn attend(connection: &Arc<Connection>) {
             return;
         }
         core.drive(connection.now(), false);
-        // What waits for the service is not read: the socket would be ready all the time.
-        if !core.waits_for_service() {
-            connection.rest(&mut core);
-        }
+        connection.rest(&mut core);
         let jobs = core.start_jobs();
         connection.tell(core);
         jobs

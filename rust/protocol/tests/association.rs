@@ -387,6 +387,25 @@ fn a_pdu_has_its_time_from_its_first_byte() {
 }
 
 #[test]
+fn what_is_not_read_on_our_account_is_no_silence_of_the_peer() {
+    let mut peer = Pair::established().requestor;
+    let request = command::c_store_rq(7, &common::CT.into(), &"1.2.3.4".into(), Priority::MEDIUM, None);
+    peer.association.send_command(START, STORE, &request).expect("Sta6");
+    let bytes = peer.take_output();
+    let mut side = Side::established();
+    let second = Duration::from_secs(1);
+    side.feed(second, &bytes[..20]);
+    side.association.set_held(second * 2, true);
+    assert_eq!(side.association.poll_timeout(), None, "neither that of the PDU nor that of the network");
+    side.timeout(second * 10_000);
+    assert!(side.association.is_established());
+    side.association.set_held(second * 10_000, false);
+    assert_eq!(side.association.poll_timeout(), Some(second * 10_000 + PDU), "it has its time once more");
+    side.feed(second * 10_001, &bytes[20..]);
+    assert_eq!(side.association.poll_timeout(), Some(second * 10_001 + NETWORK));
+}
+
+#[test]
 fn an_empty_p_data_tf_is_whole_at_once() {
     let mut side = Side::established();
     side.feed(START, &[4, 0, 0, 0, 0, 0]);

@@ -78,13 +78,12 @@ impl Connection {
     /// How it ended: `("rejected", result, source, reason, "")`, `("released", 0, 0, 0, "")`, or
     /// `("aborted" | "aborted by peer", 0, source, reason, cause)`; None while it has not.
     #[getter]
-    fn end(&self, py: Python<'_>) -> PyResult<Option<Ending>> {
-        let connection = self.live()?;
-        Ok(py.detach(|| connection.end()).map(|end| match end {
+    fn end(&self) -> PyResult<Option<Ending>> {
+        Ok(self.live()?.end().map(|end| match end {
             End::Rejected(reject) => ("rejected", reject.result.0, reject.source.0, reject.reason.0, String::new()),
             End::Released => ("released", 0, 0, 0, String::new()),
             End::Aborted { by_peer, source, reason, cause } => {
-                let how = if by_peer { "aborted by peer" } else { "aborted" };
+                let how = if *by_peer { "aborted by peer" } else { "aborted" };
                 (how, 0, source.0, reason.0, cause.to_string())
             }
         }))

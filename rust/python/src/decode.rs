@@ -54,7 +54,9 @@ pub(crate) fn inflated<'py>(
         return Ok(data);
     }
     let py = data.py();
-    let inflated = deflate::inflate(data.as_bytes())?;
+    let bytes = data.as_bytes();
+    // It may become 64 MiB: others go on meanwhile.
+    let inflated = py.detach(|| deflate::inflate(bytes))?;
     Ok(PyBytes::new(py, &inflated))
 }
 
@@ -135,6 +137,12 @@ impl Encoded {
         Ok(elements)
     }
 
+    /// One of the elements that `elements` gives; None where there is none, or where it is a sequence.
+    fn element<'py>(&self, tag: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let element = self.record(tag.py()).get(Tag(tag.extract()?));
+        element.filter(|e| e.entry.kind != Kind::Sequence).map(|e| self.raw(tag.py(), tag, &e)).transpose()
+    }
+
     /// Whether there is an element with this tag.
     fn __contains__(&self, py: Python<'_>, tag: u32) -> bool {
         self.record(py).get(Tag(tag)).is_some()
@@ -213,6 +221,12 @@ fn raw_data_element(py: Python<'_>) -> PyResult<Py<PyAny>> {
 /// The letters of a VR, made once each.
 fn vr_name(py: Python<'_>, vr: Vr) -> Bound<'_, PyString> {
     PyString::intern(py, vr.as_str())
+}
+
+/// The tag as decoded datasets have it: for one of the dictionary always the same object.
+#[pyfunction]
+pub(crate) fn known_tag(py: Python<'_>, tag: u32) -> PyResult<Bound<'_, PyAny>> {
+    base_tag(py, Tag(tag))
 }
 
 /// The tag as pydicom has it. Those of the dictionary are made once; a peer's own would only fill the memory.

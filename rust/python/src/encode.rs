@@ -5,24 +5,32 @@
 
 use dimsefast_identifier::codec::{DEPTH, Syntax, TransferSyntax, Writer, deflate};
 use dimsefast_identifier::{Tag, Vr, dictionary};
+use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyBytes, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 
-/// Something that only pydicom can encode, or refuse with the right words.
-pub(crate) struct LeftToPydicom;
+/// Why a dataset was not encoded here.
+enum Refusal {
+    /// Only pydicom can, or refuses it with the right words.
+    LeftToPydicom,
+    /// Python raised something: pydicom will come upon what is the dataset's own, Ctrl-C is no concern of its.
+    Raised(PyErr),
+}
 
-impl From<PyErr> for LeftToPydicom {
-    fn from(_: PyErr) -> Self {
-        Self
+use Refusal::LeftToPydicom;
+
+impl From<PyErr> for Refusal {
+    fn from(error: PyErr) -> Self {
+        Self::Raised(error)
     }
 }
 
-type Encoding<T> = Result<T, LeftToPydicom>;
+type Encoding<T> = Result<T, Refusal>;
 
 /// Encodes a pydicom Dataset as it goes into a message: no file meta, no group lengths. With `tags`, only these elements of its top level.
-/// None where pydicom has to do it.
+/// None where pydicom has to do it. Raises what is no `Exception`: a KeyboardInterrupt that came meanwhile.
 #[pyfunction]
 #[pyo3(signature = (dataset, transfer_syntax, tags=None))]
 pub(crate) fn encode<'py>(
@@ -33,8 +41,10 @@ pub(crate) fn encode<'py>(
     let py = dataset.py();
     let transfer_syntax = TransferSyntax::from_uid(transfer_syntax.as_bytes());
     let Ok(mut encoder) = Encoder::new(py, transfer_syntax.syntax) else { return Ok(None) };
-    if encoder.dataset(dataset, tags.as_deref(), None).is_err() {
-        return Ok(None);
+    match encoder.dataset(dataset, tags.as_deref(), None) {
+        Ok(()) => {}
+        Err(Refusal::Raised(error)) if !error.is_instance_of::<PyException>(py) => return Err(error),
+        Err(_) => return Ok(None),
     }
     let bytes = encoder.writer.finish();
     let bytes = if transfer_syntax.deflated { py.detach(|| deflate::deflate(&bytes)) } else { bytes };

@@ -51,7 +51,7 @@ mod _core {
     #[pymodule_export]
     use super::connection::Connection;
     #[pymodule_export]
-    use super::decode::Encoded;
+    use super::decode::{Encoded, known_tag};
     #[pymodule_export]
     use super::encode::encode;
     #[pymodule_export]

@@ -19,10 +19,12 @@ pub(crate) fn set_log_level(level: u8, emit: Py<PyAny>) {
     log::set_reader(|| {
         // Before it begins: the end of the interpreter waits for a thread that has not yet been given a processor, too.
         RUNNING.fetch_add(1, Ordering::AcqRel);
-        if process::spawn("dimsefast-log", read).is_err() {
+        let started = process::spawn("dimsefast-log", read).is_ok();
+        if !started {
             // Without a thread the records stay in the queue, which is bounded.
             RUNNING.fetch_sub(1, Ordering::AcqRel);
         }
+        started
     });
 }
 

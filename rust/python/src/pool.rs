@@ -4,12 +4,10 @@
 //! number of associations and of operations on each.
 
 use std::collections::VecDeque;
-use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use dimsefast_network::{self as network, Job, Notice, Service, Trace, Traced, process};
+use dimsefast_network::{self as network, Job, Notice, PerProcess, Service, Trace, Traced, process};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
@@ -44,30 +42,15 @@ struct Pool {
     changed: Condvar,
 }
 
-/// Never freed, for the same reason as the process's runtime: a fork's child must leave its parent's locks alone.
-static CURRENT: AtomicPtr<Pool> = AtomicPtr::new(ptr::null_mut());
-
-fn current() -> &'static Pool {
-    // SAFETY: a non-null pointer came from `Box::into_raw` below and is never freed.
-    if let Some(pool) = unsafe { CURRENT.load(Ordering::Acquire).as_ref() } {
-        return pool;
-    }
-    let made = Box::into_raw(Box::<Pool>::default());
-    match CURRENT.compare_exchange(ptr::null_mut(), made, Ordering::AcqRel, Ordering::Acquire) {
-        // SAFETY: as above.
-        Ok(_) => unsafe { &*made },
-        // SAFETY: as above; `made` itself, which nobody else has seen, is leaked: a few words, once.
-        Err(theirs) => unsafe { &*theirs },
-    }
-}
+static CURRENT: PerProcess<Pool> = PerProcess::new();
 
 pub(crate) fn forget_parent() {
-    CURRENT.store(ptr::null_mut(), Ordering::Release);
+    CURRENT.forget();
 }
 
 impl Service for PythonService {
     fn submit(&self, connection: Arc<network::Connection>, job: Job) {
-        current().submit(Task { callback: self.callback.clone(), connection, job });
+        CURRENT.get().submit(Task { callback: self.callback.clone(), connection, job });
     }
 }
 
@@ -82,13 +65,13 @@ impl Pool {
             return;
         }
         state.tasks.push_back(task);
-        if state.idle >= state.tasks.len() {
-            self.changed.notify_one();
-            return;
-        }
-        state.threads += 1;
+        let is_awaited = state.idle >= state.tasks.len();
+        state.threads += usize::from(!is_awaited);
+        // Before a thread is woken: it would only go to sleep again, for the lock.
         drop(state);
-        if process::spawn("dimsefast-handler", || self.run()).is_err() {
+        if is_awaited {
+            self.changed.notify_one();
+        } else if process::spawn("dimsefast-handler", || self.run()).is_err() {
             // No thread to be had: the next one that becomes idle takes the task.
             self.lock().threads -= 1;
         }
@@ -191,8 +174,7 @@ fn name(notice: Notice) -> &'static str {
 
 /// Lets no new job in, and waits until the threads have ended, at most `limit`.
 pub(crate) fn stop(limit: Duration) {
-    // SAFETY: see `current`.
-    let Some(pool) = (unsafe { CURRENT.load(Ordering::Acquire).as_ref() }) else { return };
+    let Some(pool) = CURRENT.made() else { return };
     let deadline = Instant::now() + limit;
     let mut state = pool.lock();
     state.stopping = true;

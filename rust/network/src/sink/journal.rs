@@ -13,8 +13,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::segment::{self, Record};
 use crate::log::{self, Level};
-use crate::operation::{Patience, WaitError};
 use crate::process;
+use crate::waiting::{Patience, WaitError};
 
 /// A segment that is longer gets a successor, in bytes.
 const SEGMENT_LIMIT: u64 = 16 << 20;

@@ -6,7 +6,8 @@ use dimsefast_protocol::association::AbortCause;
 use dimsefast_protocol::error::PduError;
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 
-use crate::connection::{Connection, End};
+use crate::connection::Connection;
+use crate::ending::End;
 
 /// What kind of failure it is, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +147,7 @@ impl Connection {
         let Some(session) = &self.tls else {
             let is_tls = |error: &PduError| error.problem == PduError::TLS_RECORD;
             return match end {
-                Some(End::Aborted { cause: AbortCause::Protocol(error), .. }) if is_tls(&error) => {
+                Some(End::Aborted { cause: AbortCause::Protocol(error), .. }) if is_tls(error) => {
                     Some(Failure::unexpected_tls())
                 }
                 _ => None,

@@ -55,6 +55,7 @@ pub struct Association {
     output: Vec<u8>,
     finished: bool,
     busy: bool,
+    held: bool,
     artim: Option<Duration>,
     acse_deadline: Option<Duration>,
     pdu_deadline: Option<Duration>,
@@ -78,6 +79,7 @@ impl Association {
             output: Vec::new(),
             finished: false,
             busy: false,
+            held: false,
             artim: None,
             acse_deadline: None,
             pdu_deadline: None,
@@ -131,7 +133,7 @@ impl Association {
             self.close();
         } else if due(self.acse_deadline) {
             self.abort_by(now, AbortCause::AcseTimeout);
-        } else if due(self.pdu_deadline) {
+        } else if due(self.pdu_due()) {
             self.abort_by(now, AbortCause::PduTimeout);
         } else if due(self.idle_deadline()) {
             self.abort_by(now, AbortCause::NetworkTimeout);
@@ -233,6 +235,18 @@ impl Association {
         }
     }
 
+    /// Nothing is read for now, on this side's own account: the silence is not the peer's, and neither the network
+    /// time-out nor that of a PDU runs. Both begin anew when it is over.
+    pub fn set_held(&mut self, now: Duration, held: bool) {
+        if self.held != held {
+            self.held = held;
+            self.last_traffic = now;
+            if self.pdu_deadline.is_some() {
+                self.pdu_deadline = self.after(now, self.config.pdu_timeout);
+            }
+        }
+    }
+
     /// Changes the ACSE time-out, from the next wait on.
     pub fn set_acse_timeout(&mut self, _now: Duration, timeout: Option<Duration>) {
         self.config.acse_timeout = timeout;
@@ -265,7 +279,7 @@ impl Association {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due, if ever.
     pub fn poll_timeout(&self) -> Option<Duration> {
-        [self.artim, self.acse_deadline, self.pdu_deadline, self.idle_deadline()].into_iter().flatten().min()
+        [self.artim, self.acse_deadline, self.pdu_due(), self.idle_deadline()].into_iter().flatten().min()
     }
 
     /// Bytes to send, in order; the caller takes them out.
@@ -371,9 +385,14 @@ impl Association {
         timeout.and_then(|timeout| now.checked_add(timeout))
     }
 
+    /// When the PDU that is coming in has taken too long.
+    fn pdu_due(&self) -> Option<Duration> {
+        self.pdu_deadline.filter(|_| !self.held)
+    }
+
     /// When the network time-out is over.
     fn idle_deadline(&self) -> Option<Duration> {
-        let waiting = !self.busy || !self.receiver.is_between_messages();
+        let waiting = !self.held && (!self.busy || !self.receiver.is_between_messages());
         if self.state == State::Sta6 && waiting {
             return self.after(self.last_traffic, self.config.network_timeout);
         }

@@ -7,7 +7,7 @@ use core::time::Duration;
 use super::{AbortCause, Association, Event};
 use crate::command::CommandSet;
 use crate::error::PduError;
-use crate::pdu::{Abort, AssociateAc, AssociateRj, AssociateRq, kind};
+use crate::pdu::{Abort, AssociateAc, AssociateRj, AssociateRq, UserInformation, kind};
 use crate::state::{self, Action, State, transition};
 use crate::types::{RejectReason, RejectResult, RejectSource};
 
@@ -255,34 +255,10 @@ impl Association {
         }
         // An association PDU is decoded before the state changes: one that is invalid is another event (Evt19).
         match transition(self.state, event) {
-            Some(Action::AE6) => {
-                let request = AssociateRq::decode(body, &self.config.limits)?;
-                if matches!(request.user.max_length, Some(1..=7)) {
-                    return Err(PduError::invalid("maximum length received", "of 1 to 7 leaves no room for data"));
-                }
-                let request = Arc::new(request);
-                self.request = Some(request.clone());
-                // PS3.8 9.3.2: of the protocol version only bit 0 is tested. AE-6 rejects what the provider cannot take.
-                if request.protocol_version & 1 == 0 {
-                    self.advance(now, event, true);
-                    let reject = AssociateRj {
-                        result: RejectResult::PERMANENT,
-                        source: RejectSource::ACSE,
-                        // PS3.8 Table 9-21: from the ACSE, protocol version not supported.
-                        reason: RejectReason(2),
-                    };
-                    reject.encode(&mut self.output);
-                    self.finish(Event::Rejected(reject));
-                } else {
-                    self.step(now, event);
-                    self.events.push_back(Event::Requested(request));
-                }
-            }
+            Some(Action::AE6) => self.request_pdu(now, event, body)?,
             Some(Action::AE3) => {
                 let accept = AssociateAc::decode(body, &self.config.limits)?;
-                if matches!(accept.user.max_length, Some(1..=7)) {
-                    return Err(PduError::invalid("maximum length received", "of 1 to 7 leaves no room for data"));
-                }
+                check_maximum_length(&accept.user)?;
                 self.step(now, event);
                 self.accepted(accept);
             }
@@ -321,6 +297,30 @@ impl Association {
                 self.receiver.pass_over();
             }
             None => {}
+        }
+        Ok(())
+    }
+
+    /// The A-ASSOCIATE-RQ of a peer that may ask.
+    fn request_pdu(&mut self, now: Duration, event: state::Event, body: &[u8]) -> Result<(), PduError> {
+        let request = AssociateRq::decode(body, &self.config.limits)?;
+        check_maximum_length(&request.user)?;
+        let request = Arc::new(request);
+        self.request = Some(request.clone());
+        // PS3.8 9.3.2: of the protocol version only bit 0 is tested. AE-6 rejects what the provider cannot take.
+        if request.protocol_version & 1 == 0 {
+            self.advance(now, event, true);
+            let reject = AssociateRj {
+                result: RejectResult::PERMANENT,
+                source: RejectSource::ACSE,
+                // PS3.8 Table 9-21: from the ACSE, protocol version not supported.
+                reason: RejectReason(2),
+            };
+            reject.encode(&mut self.output);
+            self.finish(Event::Rejected(reject));
+        } else {
+            self.step(now, event);
+            self.events.push_back(Event::Requested(request));
         }
         Ok(())
     }
@@ -468,5 +468,13 @@ impl Association {
     fn violation(&mut self, now: Duration, event: state::Event, error: PduError) {
         self.refuse(now, event, error.abort_reason, AbortCause::Protocol(error));
         self.receiver.lose();
+    }
+}
+
+/// PS3.8 D.1: what the peer can receive has to have room for the headers of a PDV, and a byte or two.
+fn check_maximum_length(user: &UserInformation) -> Result<(), PduError> {
+    match user.max_length {
+        Some(1..=7) => Err(PduError::invalid("maximum length received", "of 1 to 7 leaves no room for data")),
+        _ => Ok(()),
     }
 }

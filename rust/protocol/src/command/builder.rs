@@ -1,28 +1,32 @@
 //! Putting a command set together.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use super::{CommandField, CommandSet, GROUP_LENGTH, NO_DATASET, element};
 use crate::types::{AeTitle, Uid};
 
 /// Gathers the elements of a command set in any order.
 pub struct Builder {
-    elements: Vec<(u16, Vec<u8>)>,
+    /// Element numbers, and where their values are.
+    elements: Vec<(u16, Range<usize>)>,
+    values: Vec<u8>,
 }
 
 impl Builder {
     pub(super) fn new(field: CommandField) -> Self {
-        Self { elements: Vec::with_capacity(12) }.u16(element::COMMAND_FIELD, field.0)
+        Self { elements: Vec::with_capacity(12), values: Vec::with_capacity(192) }.u16(element::COMMAND_FIELD, field.0)
     }
 
     /// A value as bytes; of odd length it is padded: UIDs with a NUL, anything else with a space. The same element again replaces it.
     pub fn bytes(mut self, element: u16, value: &[u8]) -> Self {
-        let mut value: Vec<u8> = value.into();
+        let start = self.values.len();
+        self.values.extend_from_slice(value);
         if value.len() % 2 == 1 {
-            value.push(if is_uid(element) { 0 } else { b' ' });
+            self.values.push(if is_uid(element) { 0 } else { b' ' });
         }
         self.elements.retain(|(known, _)| *known != element);
-        self.elements.push((element, value));
+        self.elements.push((element, start..self.values.len()));
         self
     }
 
@@ -61,11 +65,11 @@ impl Builder {
 
     /// The command set, its elements in order.
     pub fn build(mut self) -> CommandSet {
-        self.elements.sort_by_key(|(element, _)| *element);
-        let length: usize = self.elements.iter().map(|(_, value)| 8 + value.len()).sum();
-        let mut bytes = Vec::with_capacity(GROUP_LENGTH.len() + length);
+        self.elements.sort_unstable_by_key(|(element, _)| *element);
+        let mut bytes = Vec::with_capacity(GROUP_LENGTH.len() + 8 * self.elements.len() + self.values.len());
         bytes.extend_from_slice(&GROUP_LENGTH);
-        for (element, value) in &self.elements {
+        for (element, value) in self.elements {
+            let value = &self.values[value];
             bytes.extend_from_slice(&[0, 0]);
             bytes.extend_from_slice(&element.to_le_bytes());
             bytes.extend_from_slice(&u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
