@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, AssociationAborted, StatusError, build_context, evt
+from dimsefast import AssociationAborted, StatusError, build_context, evt
 from dimsefast.sop_class import (
     CTImageStorage,
     UnifiedProcedureStepEvent,
@@ -18,7 +18,8 @@ from dimsefast.sop_class import (
     UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
 )
-from dimsefast.workflow import UpsEvent, UpsProvider, UpsWatcher, ups, ups_rules
+from dimsefast.workflow import UpsEvent, UpsProvider, UpsWatcher, ups_rules
+from faces import AE, face, ups  # noqa: F401
 from pydicom import Dataset
 
 SCHEDULED, IN_PROGRESS, COMPLETED, CANCELED = "SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED"
