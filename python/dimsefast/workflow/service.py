@@ -189,6 +189,10 @@ class WorklistStore(InstanceStore, Protocol):
         """All instances."""
         ...
 
+    def remove(self, sop_instance: str) -> None:
+        """Keeps an instance no more."""
+        ...
+
 
 class MemoryStore:
     """Instances in memory."""
@@ -206,6 +210,11 @@ class MemoryStore:
         """Keeps a new instance, or a new state of one."""
         with self._lock:
             self._instances[sop_instance] = dataset
+
+    def remove(self, sop_instance: str) -> None:
+        """Keeps an instance no more. Raises KeyError where there is none."""
+        with self._lock:
+            del self._instances[sop_instance]
 
     def __iter__(self) -> Iterator[Dataset]:
         with self._lock:
