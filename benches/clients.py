@@ -100,7 +100,7 @@ def storescu(_: Setting, port: int, objects: Objects) -> Client:
 
 
 def storescu_tls(setting: Setting, port: int, objects: Objects) -> Client:
-    command = [program("storescu"), *secured.dcmtk_options(setting), *LARGEST_PDU, "-R", LOCAL, port]
+    command = [*secured.dcmtk(setting, "storescu"), *LARGEST_PDU, "-R", LOCAL, port]
     return Client(lambda count: [*command, *objects.paths[:count]], measures_itself=False)
 
 

@@ -7,13 +7,27 @@ from pathlib import Path
 import trustme
 from dimsefast import TLS
 from objects import Setting
+from process import program
 
 #: In front of the arguments of `serve.py` and `call.py`: speak TLS with what this folder has.
 OPTION = "--tls="
+#: The only suite of TLS 1.3 that OpenSSL is to have: the one that the core prefers.
+OPENSSL = """
+openssl_conf = whole
+[whole]
+ssl_conf = tls
+[tls]
+system_default = suites
+[suites]
+Ciphersuites = TLS_AES_128_GCM_SHA256
+"""
 
 
 def certificates(setting: Setting) -> Path:
-    """The folder with ca.pem, node.pem and node.key, made once a run. RSA of 2,048 bits, as most devices have."""
+    """The folder with ca.pem, node.pem, node.key and openssl.cnf, made once a run.
+
+    RSA of 2,048 bits, as most devices have.
+    """
     folder = setting.work / "certificates"
     if not folder.exists():
         folder.mkdir()
@@ -22,6 +36,7 @@ def certificates(setting: Setting) -> Path:
         ca.cert_pem.write_to_path(str(folder / "ca.pem"))
         (folder / "node.pem").write_bytes(b"".join(pem.bytes() for pem in node.cert_chain_pems))
         node.private_key_pem.write_to_path(str(folder / "node.key"))
+        (folder / "openssl.cnf").write_text(OPENSSL)
     return folder
 
 
@@ -30,10 +45,11 @@ def option(setting: Setting) -> str:
     return f"{OPTION}{certificates(setting)}"
 
 
-def dcmtk_options(setting: Setting) -> list[object]:
-    """For DCMTK's programs."""
+def dcmtk(setting: Setting, name: str) -> list[object]:
+    """One of DCMTK's programs, with the suite that dimsefast prefers: OpenSSL would choose a longer key."""
     folder = certificates(setting)
-    return ["+tls", folder / "node.key", folder / "node.pem", "+cf", folder / "ca.pem"]
+    tls = ["+tls", folder / "node.key", folder / "node.pem", "+cf", folder / "ca.pem"]
+    return ["env", f"OPENSSL_CONF={folder / 'openssl.cnf'}", program(name), *tls]
 
 
 def chosen(arguments: list[str]) -> tuple[TLS | None, list[str]]:

@@ -50,12 +50,16 @@ def floor_discard(setting: Setting, _: Path) -> Server:
 
 
 def storescp(setting: Setting, folder: Path, *options: str) -> Server:
-    port = free_port()
-    return Server([program("storescp"), *LARGEST_PDU, "+B", *options, "-od", folder, port], setting.work, port)
+    return _storescp([program("storescp")], setting, folder, *options)
 
 
 def storescp_tls(setting: Setting, folder: Path) -> Server:
-    return storescp(setting, folder, *map(str, secured.dcmtk_options(setting)))
+    return _storescp(secured.dcmtk(setting, "storescp"), setting, folder)
+
+
+def _storescp(command: list[object], setting: Setting, folder: Path, *options: str) -> Server:
+    port = free_port()
+    return Server([*command, *LARGEST_PDU, "+B", *options, "-od", folder, port], setting.work, port)
 
 
 def storescp_fork(setting: Setting, folder: Path) -> Server:

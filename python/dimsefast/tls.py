@@ -31,8 +31,9 @@ class TLS:
         revocation_lists: files of certificate revocation lists (CRL). Where the issuer of a certificate has no list
             among them it is not asked about.
         profile: the Secure Transport Connection Profile of PS3.15: "bcp195", BCP 195 RFC 8996, 9325 TLS (B.12), the
-            default; or "non-downgrading", Non-Downgrading BCP 195 TLS (B.10, retired), which also takes ChaCha20 with
-            TLS 1.2. Of both the finite-field (DHE) suites are left out: who supports them supports the others, too.
+            default; or "non-downgrading", Non-Downgrading BCP 195 TLS (B.10, retired) but for two of the four suites
+            that it requires, the finite-field (DHE) ones: its peers have the others, too. It also takes ChaCha20 with
+            TLS 1.2.
         verify_peer: "require" a certificate that is trusted, the default; "request" one, but let in requestors without
             (the same as "require" for requestors); "none" verifies nothing, and anybody may be at the other end.
         server_name: the name that the acceptor's certificate must have, which is also asked for (SNI); default the

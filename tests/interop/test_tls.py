@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,46 @@ def connect(port: int, tls: TLS | None = None, **options: Any) -> Any:
 # DCMTK
 
 
-@pytest.mark.parametrize("profile", ["+py", "+px"])
-def test_echoscu(hospital: Certificates, receiver: Any, profile: str) -> None:
-    output = call("echoscu", "-v", *dcmtk(hospital, "echoscu"), profile, "127.0.0.1", receiver.port)
+#: Those that have suites in common with ours: PS3.15 B.10 (DCMTK's default), B.9 and B.11.
+COMMON = ("+py", "+px", "+pz")
+#: Those that have none: PS3.15 B.3, and IHE's without encryption.
+OTHERS = ("+pa", "+pn")
+
+
+@pytest.mark.parametrize("ours", ["bcp195", "non-downgrading"])
+@pytest.mark.parametrize("profile", COMMON)
+def test_echoscu_of_each_profile(hospital: Certificates, tmp_path: Path, profile: str, ours: Any) -> None:
+    with receiving(hospital.tls("receiver", profile=ours), tmp_path / "received") as server:
+        output = call("echoscu", "-v", *dcmtk(hospital, "echoscu"), profile, "127.0.0.1", server.port)
     assert "Received Echo Response (Success)" in output
+
+
+@pytest.mark.parametrize("profile", OTHERS)
+def test_echoscu_of_a_profile_that_is_refused(
+    hospital: Certificates, receiver: Any, caplog: pytest.LogCaptureFixture, profile: str
+) -> None:
+    call("echoscu", *dcmtk(hospital, "echoscu"), profile, "127.0.0.1", receiver.port, check=False)
+    wait_until(lambda: "TLS with 127.0.0.1:" in caplog.text, "the line about the peer")
+    assert "nothing in common with the peer's TLS" in caplog.text and "profiles of both sides" in caplog.text
+
+
+def test_findscu(hospital: Certificates) -> None:
+    def on_find(event: Any) -> Iterator[Any]:
+        assert "CN=findscu" in event.assoc.tls.peer_subject
+        for number in range(300):
+            match = event.identifier
+            match.PatientID = f"P{number}"
+            yield 0xFF00, match
+
+    find = sop_class.PatientRootQueryRetrieveInformationModelFind
+    ae = AE("FINDER")
+    ae.add_supported_context(find)
+    handlers = [(evt.EVT_C_FIND, on_find)]
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, tls=hospital.tls("finder"))
+    keys = ["-P", "-k", "QueryRetrieveLevel=PATIENT", "-k", "PatientID"]
+    with server:
+        output = call("findscu", "-v", *dcmtk(hospital, "findscu"), *keys, "127.0.0.1", server.port)
+    assert output.count("(0010,0020) LO [P") == 300
 
 
 @pytest.mark.parametrize("size", [4096, 131072])
@@ -95,12 +132,62 @@ def test_plain_echoscu_at_a_tls_port(receiver: Any, caplog: pytest.LogCaptureFix
 
 @pytest.fixture(scope="module")
 def storescp(hospital: Certificates, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
-    folder, port = tmp_path_factory.mktemp("storescp"), free_port()
-    command = ["storescp", *dcmtk(hospital, "storescp"), "+B", "+xa", "-od", folder, port]
-    peer = Background(port, *command, log=tmp_path_factory.mktemp("log") / "storescp.log")
-    peer.folder = folder  # type: ignore[attr-defined]
-    yield peer
-    peer.stop()
+    with running_storescp(tmp_path_factory.mktemp("storescp"), *dcmtk(hospital, "storescp")) as peer:
+        yield peer
+
+
+@contextmanager
+def running_storescp(folder: Path, *options: Any) -> Iterator[Any]:
+    port = free_port()
+    peer: Any = Background(port, "storescp", *options, "+B", "+xa", "-od", folder, port, log=folder.with_suffix(".log"))
+    peer.folder = folder
+    try:
+        yield peer
+    finally:
+        peer.stop()
+
+
+@pytest.mark.parametrize("profile", COMMON)
+def test_storescp_of_each_profile(hospital: Certificates, tmp_path: Path, profile: str) -> None:
+    with running_storescp(tmp_path, *dcmtk(hospital, "storescp"), profile) as peer:
+        with connect(peer.port, hospital.tls("modality"), contexts=ECHO) as assoc:
+            assert assoc.send_c_echo().Status == 0x0000
+            # DCMTK leaves TLS 1.3 out of B.11.
+            assert profile != "+pz" or assoc.tls.version == "TLSv1.2"
+
+
+@pytest.mark.parametrize("profile", OTHERS)
+def test_storescp_of_a_profile_that_is_refused(hospital: Certificates, tmp_path: Path, profile: str) -> None:
+    with running_storescp(tmp_path, *dcmtk(hospital, "storescp"), profile) as peer:
+        with pytest.raises(TLSFailed, match=rf"THEIRS@127\.0\.0\.1:{peer.port}.*no cipher suite in common") as caught:
+            connect(peer.port, hospital.tls("modality"), contexts=ECHO)
+    assert caught.value.kind == "nothing in common"
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [("expired", "expired"), ("name", "wrong name"), ("stranger", "untrusted"), ("revoked", "revoked")],
+)
+def test_storescp_with_a_bad_certificate(hospital: Certificates, tmp_path: Path, fault: str, kind: str) -> None:
+    issuer = Certificates(tmp_path / "other", "Elsewhere") if fault == "stranger" else hospital
+    names = ("elsewhere",) if fault == "name" else ()
+    certificate, key = issuer.issue(f"storescp-{fault}", *names, expired=fault == "expired")
+    lists = [hospital.revoke(certificate)] if fault == "revoked" else []
+    with running_storescp(tmp_path, "+tls", key, certificate, "+cf", hospital.ca) as peer:
+        with pytest.raises(TLSFailed, match=rf"THEIRS@127\.0\.0\.1:{peer.port}") as caught:
+            connect(peer.port, hospital.tls("wary", revocation_lists=lists), contexts=ECHO)
+    assert caught.value.kind == kind
+
+
+def test_storescp_that_knows_ours_as_revoked(hospital: Certificates, tmp_path: Path) -> None:
+    certificate, key = hospital.issue("lost")
+    options = [*dcmtk(hospital, "storescp"), "+crl", hospital.revoke(certificate)]
+    with running_storescp(tmp_path, *options) as peer:
+        with pytest.raises(TLSFailed, match="our certificate has been revoked") as caught:
+            connect(peer.port, TLS(certificate, key, ca=hospital.ca), contexts=ECHO)
+        assert caught.value.kind == "refused"
+        with connect(peer.port, hospital.tls("modality"), contexts=ECHO) as assoc:
+            assert assoc.send_c_echo().Status == 0x0000
 
 
 def test_storescp(hospital: Certificates, storescp: Any, samples: dict[str, Sample]) -> None:

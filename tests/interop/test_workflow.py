@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from conftest import wait_until
 from dimsefast import AE, build_context, build_role, evt, sop_class
-from dimsefast.workflow import MppsProvider, StorageCommitmentProvider, StorageCommitmentUser, UpsProvider, mpps, ups
+from dimsefast.workflow import MppsProvider, StorageCommitmentProvider, StorageCommitmentUser, mpps
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 
@@ -30,7 +30,6 @@ LIMIT = 30.0
 PRINT = sop_class.BasicFilmSession
 COMMITMENT = sop_class.StorageCommitmentPushModel
 MPPS, RETRIEVE = sop_class.ModalityPerformedProcedureStep, sop_class.ModalityPerformedProcedureStepRetrieve
-PUSH, PULL = sop_class.UnifiedProcedureStepPush, sop_class.UnifiedProcedureStepPull
 CT = sop_class.CTImageStorage
 SERVICES = ["N-EVENT-REPORT", "N-GET", "N-SET", "N-ACTION", "N-CREATE", "N-DELETE"]
 
@@ -318,58 +317,6 @@ def test_our_modality() -> None:
     finally:
         server.shutdown()
     assert seen == [(uid, "IN PROGRESS"), (uid, "COMPLETED")]
-
-
-def test_their_performer_of_our_steps() -> None:
-    """Their requests for UPS Push go over a context for UPS Pull."""
-    with UpsProvider() as provider, our_server(provider) as server:
-        scheduled = named("Dör^Jane")
-        scheduled.ScheduledProcedureStepPriority, scheduled.ProcedureStepLabel = "MEDIUM", "Read"
-        scheduled.ScheduledProcedureStepStartDateTime = "20240101120000"
-        with AE("OURS").connect("127.0.0.1", server.port, contexts=[build_context(PUSH)]) as assoc:
-            uid = ups.create(assoc, scheduled)
-        assoc = them(server.port, PULL)
-        keys = Dataset()
-        keys.ProcedureStepState, keys.PatientName, keys.SOPInstanceUID = "SCHEDULED", "", ""
-        responses = list(assoc.send_c_find(keys, str(PULL)))
-        assert [status.Status for status, _ in responses] == [0xFF00, 0x0000]
-        assert (responses[0][1].SOPInstanceUID, responses[0][1].PatientName) == (uid, "Dör^Jane")
-        information = Dataset()
-        information.ProcedureStepState, information.TransactionUID = "IN PROGRESS", "1.2.3.4"
-        statuses = [assoc.send_n_action(information, 1, str(PUSH), uid)[0].Status for _ in range(2)]
-        assert statuses == [0x0000, 0xC302]
-        status, found = assoc.send_n_get([0x00741000, 0x00081195], str(PUSH), uid)
-        assert (status.Status, found.ProcedureStepState, len(found)) == (1, "IN PROGRESS", 2)
-        assoc.release()
-
-
-def test_their_subscriber_of_our_steps() -> None:
-    told: list[Any] = []
-
-    def on_report(event: Any) -> Any:
-        told.append((event.event_type, str(event.event_information.ProcedureStepState)))
-        return 0x0000, None
-
-    watch, happened = sop_class.UnifiedProcedureStepWatch, sop_class.UnifiedProcedureStepEvent
-    server, port = their_server((theirs.EVT_N_EVENT_REPORT, on_report), uids=[happened], roles=(False, True))
-    try:
-        with UpsProvider(addresses={"THEIRS": ("127.0.0.1", port)}) as provider, our_server(provider) as ours:
-            assoc = them(ours.port, watch, PUSH)
-            information = Dataset()
-            information.ReceivingAE, information.DeletionLock = "THEIRS", "FALSE"
-            status, _ = assoc.send_n_action(information, 3, str(PUSH), "1.2.840.10008.5.1.4.34.5")
-            assert status.Status == 0
-            scheduled = named("Dör^Jane")
-            scheduled.ProcedureStepState, scheduled.InputReadinessState = "SCHEDULED", "READY"
-            scheduled.ScheduledProcedureStepPriority, scheduled.ProcedureStepLabel = "MEDIUM", "Read"
-            scheduled.ScheduledProcedureStepStartDateTime = "20240101120000"
-            assert assoc.send_n_create(scheduled, str(PUSH), "1.2.3.9")[0].Status == 0
-            assert assoc.send_n_action(None, 2, str(PUSH), "1.2.3.9")[0].Status == 0
-            wait_until(lambda: len(told) == 3)
-            assoc.release()
-    finally:
-        server.shutdown()
-    assert told == [(1, "SCHEDULED"), (1, "IN PROGRESS"), (1, "CANCELED")]
 
 
 def test_our_handler_reports_to_their_server(reported: tuple[list[Any], int]) -> None:

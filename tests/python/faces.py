@@ -1,8 +1,8 @@
 """Both faces behind one: a test body that is written for the blocking names runs over asyncio, too.
 
-`AE` and `Client` make those of the face that the fixture `face` has chosen. Those of asyncio live on a loop in a thread
-of its own, and each thread that calls them has a task there, so that what belongs to a thread in the one face belongs
-to a task in the other.
+`AE`, `Client` and the names of `workflow` are those of the face that the fixture `face` has chosen. Those of asyncio
+live on a loop in a thread of its own, and each thread that calls them has a task there, so that what belongs to a
+thread in the one face belongs to a task in the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import Any
 
 import dimsefast
 import pytest
-from dimsefast import aio
+from dimsefast import aio, workflow
+from dimsefast.aio import workflow as aio_workflow
 
 LIMIT = 60.0
 
@@ -48,6 +49,30 @@ def AE(*arguments: Any, **options: Any) -> Any:  # noqa: N802
 def Client(*arguments: Any, **options: Any) -> Any:  # noqa: N802
     """A client of the chosen face."""
     return _make(dimsefast.Client, aio.Client, *arguments, **options)
+
+
+def StorageCommitmentUser(*arguments: Any, **options: Any) -> Any:  # noqa: N802
+    """A user of storage commitment of the chosen face."""
+    return _make(workflow.StorageCommitmentUser, aio_workflow.StorageCommitmentUser, *arguments, **options)
+
+
+class _Functions:
+    """The functions and classes of a module of the chosen face."""
+
+    def __init__(self, blocking: Any, asynchronous: Any) -> None:
+        self._blocking = blocking
+        self._asynchronous = asynchronous
+
+    def __getattr__(self, name: str) -> Any:
+        face = _loop_face
+        if face is None:
+            return getattr(self._blocking, name)
+        function = getattr(self._asynchronous, name)
+        return lambda *arguments, **options: face.call(function, *arguments, **options)
+
+
+mpps = _Functions(workflow.mpps, aio_workflow.mpps)
+ups = _Functions(workflow.ups, aio_workflow.ups)
 
 
 def _make(blocking: Any, asynchronous: Any, *arguments: Any, **options: Any) -> Any:
@@ -88,17 +113,22 @@ class LoopFace:
             queue = self._own.queue = asyncio.Queue()
             asyncio.run_coroutine_threadsafe(_work(queue), self._loop)
         result: Future[Any] = Future()
+        arguments = tuple(one._target if isinstance(one, Proxy) else one for one in arguments)
         self._loop.call_soon_threadsafe(queue.put_nowait, (function, arguments, options, result))
         return self.wrapped(result.result(LIMIT))
 
     def wrapped(self, value: Any) -> Any:
-        if isinstance(value, (aio.AE, aio.Association, aio.AssociationServer)):
+        if isinstance(value, _PROXIED):
             return Proxy(self, value)
         if isinstance(value, AsyncIterator):
             return Iteration(self, value)
         if isinstance(value, list):
             return [self.wrapped(one) for one in value]
         return value
+
+
+#: What has methods to be awaited.
+_PROXIED = (aio.AE, aio.Association, aio.AssociationServer, aio_workflow.Transaction, aio_workflow.ups.Claim)
 
 
 async def _work(queue: asyncio.Queue[Any]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from dimsefast import build_context, build_role, evt
-from dimsefast.sop_class import CTImageStorage, Verification
+from dimsefast.sop_class import BasicFilmSession, CTImageStorage, Verification
 from loops import ASKED, connect, match, provider, silent_listener, until
 from service_cases import CT, FIND, GET, MOVE
 
@@ -33,8 +33,21 @@ def test_cancelled_while_connecting_it_leaves_nothing(on_loop: Any) -> None:
     on_loop(main)
 
 
-@pytest.mark.parametrize("operation", ["echo", "store"])
-def test_cancelled_while_it_waits_for_an_answer_the_association_is_aborted(on_loop: Any, operation: str) -> None:
+#: A request of each service that has one answer.
+ONE_ANSWER: dict[str, Callable[[Any], Any]] = {
+    "EVT_C_ECHO": lambda assoc: assoc.send_c_echo(),
+    "EVT_C_STORE": lambda assoc: assoc.send_c_store(CT),
+    "EVT_N_EVENT_REPORT": lambda assoc: assoc.send_n_event_report(match(1), 1, BasicFilmSession, "1.2.3"),
+    "EVT_N_GET": lambda assoc: assoc.send_n_get([], BasicFilmSession, "1.2.3"),
+    "EVT_N_SET": lambda assoc: assoc.send_n_set(match(1), BasicFilmSession, "1.2.3"),
+    "EVT_N_ACTION": lambda assoc: assoc.send_n_action(None, 1, BasicFilmSession, "1.2.3"),
+    "EVT_N_CREATE": lambda assoc: assoc.send_n_create(match(1), BasicFilmSession),
+    "EVT_N_DELETE": lambda assoc: assoc.send_n_delete(BasicFilmSession, "1.2.3"),
+}
+
+
+@pytest.mark.parametrize("service", ONE_ANSWER)
+def test_cancelled_while_it_waits_for_an_answer_the_association_is_aborted(on_loop: Any, service: str) -> None:
     async def main() -> None:
         begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -43,10 +56,11 @@ def test_cancelled_while_it_waits_for_an_answer_the_association_is_aborted(on_lo
             await go_on.wait()
             return 0
 
-        async with provider((evt.EVT_C_ECHO, slow), (evt.EVT_C_STORE, slow)) as server:
-            assoc = await connect(server)
-            doing = assoc.send_c_echo() if operation == "echo" else assoc.send_c_store(CT)
-            await cancelled(doing, begun.is_set)
+        uids = (Verification, CTImageStorage, BasicFilmSession)
+        contexts = [build_context(uid) for uid in uids]
+        async with provider((getattr(evt, service), slow), contexts=contexts) as server:
+            assoc = await connect(server, *uids)
+            await cancelled(ONE_ANSWER[service](assoc), begun.is_set)
             assert assoc.is_aborted
             go_on.set()
             await until(lambda: not server.active_associations)

@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, AssociationAborted, StatusError, build_context, evt
+from dimsefast import AssociationAborted, StatusError, build_context, evt
 from dimsefast.sop_class import (
     CTImageStorage,
     ModalityPerformedProcedureStep,
     ModalityPerformedProcedureStepNotification,
     ModalityPerformedProcedureStepRetrieve,
 )
-from dimsefast.workflow import MppsProvider, Refusal, mpps, mpps_rules
+from dimsefast.workflow import MppsProvider, Refusal, mpps_rules
+from faces import AE, face, mpps  # noqa: F401
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, AssociationAborted, StatusError, aio, build_context, evt
+from dimsefast import AssociationAborted, StatusError, aio, build_context, evt
 from dimsefast.negotiation import SOPClassExtendedNegotiation
 from dimsefast.sop_class import CTImageStorage, MRImageStorage, StorageCommitmentPushModel, Verification
 from dimsefast.workflow import (
@@ -19,9 +19,9 @@ from dimsefast.workflow import (
     MppsProvider,
     Reference,
     StorageCommitmentProvider,
-    StorageCommitmentUser,
     reporting,
 )
+from faces import AE, StorageCommitmentUser, face  # noqa: F401
 from pydicom import Dataset
 from scripted import requestor
 
@@ -43,7 +43,7 @@ def serve(provider: Any, **options: Any) -> Any:
     return server
 
 
-def connect(server: Any, user: StorageCommitmentUser, handlers: bool = True, title: str = "USER") -> Any:
+def connect(server: Any, user: Any, handlers: bool = True, title: str = "USER") -> Any:
     ae = AE(title)
     given = user.handlers if handlers else []
     return ae.connect("127.0.0.1", server.port, ae_title="PROVIDER", contexts=user.contexts, evt_handlers=given)
@@ -56,7 +56,7 @@ def provider() -> Iterator[StorageCommitmentProvider]:
 
 
 @pytest.fixture
-def own() -> Iterator[tuple[StorageCommitmentUser, Any]]:
+def own() -> Iterator[tuple[Any, Any]]:
     """A user whose own server takes reports."""
     user = StorageCommitmentUser()
     with serve(user) as server:
@@ -140,7 +140,7 @@ def test_a_transaction_uid_that_is_in_use() -> None:
 # The way of the report
 
 
-def test_a_report_after_the_requestor_has_left(own: tuple[StorageCommitmentUser, Any]) -> None:
+def test_a_report_after_the_requestor_has_left(own: tuple[Any, Any]) -> None:
     user, server = own
     gone = threading.Event()
 
@@ -155,7 +155,7 @@ def test_a_report_after_the_requestor_has_left(own: tuple[StorageCommitmentUser,
         assert transaction.wait(LIMIT).ok
 
 
-def test_a_report_over_a_new_association_has_the_scp_role(own: tuple[StorageCommitmentUser, Any]) -> None:
+def test_a_report_over_a_new_association_has_the_scp_role(own: tuple[Any, Any]) -> None:
     user, server = own
     roles: list[Any] = []
 
@@ -175,7 +175,7 @@ def test_a_report_over_a_new_association_has_the_scp_role(own: tuple[StorageComm
     assert roles == [("COMMITTER", 4096, True, False)]
 
 
-def test_a_requestor_that_does_not_take_reports_gets_it_at_its_server(own: tuple[StorageCommitmentUser, Any]) -> None:
+def test_a_requestor_that_does_not_take_reports_gets_it_at_its_server(own: tuple[Any, Any]) -> None:
     user, server = own
     with StorageCommitmentProvider(held, {"USER": server.address}) as provider, serve(provider) as theirs:
         with connect(theirs, user, handlers=False) as assoc:
@@ -349,8 +349,9 @@ def test_services_are_served_together(provider: StorageCommitmentProvider) -> No
     assert seen[0] == ("given", {Verification: b"1"})
 
 
+@pytest.mark.blocking
 @pytest.mark.parametrize("same", [True, False])
-def test_a_provider_on_a_server_of_asyncio(own: tuple[StorageCommitmentUser, Any], same: bool) -> None:
+def test_a_provider_on_a_server_of_asyncio(own: tuple[Any, Any], same: bool) -> None:
     user, server = own
     answered: list[Any] = []
 

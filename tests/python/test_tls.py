@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import socket
 import ssl
 import threading
@@ -200,11 +201,13 @@ def test_a_bad_certificate(
         assert connect(server, TLS(*hospital.issue("lax"), verify_peer="none")).send_c_echo().Status == 0
     if fault == "name":
         with provider(tls=TLS(*files, ca=hospital.ca)) as server:
-            for tls in (hospital.tls("a", server_name="elsewhere"), hospital.tls("b", check_server_name=False)):
+            by_name, by_trust = hospital.tls("a", server_name="elsewhere"), hospital.tls("b", check_server_name=False)
+            # RFC 6066 3: addresses are not asked for.
+            for tls, asked_for in ((by_name, "elsewhere"), (by_trust, None)):
                 with connect(server, tls) as assoc:
                     assert assoc.send_c_echo().Status == 0
                     (acceptor,) = server.active_associations
-                    assert acceptor.tls.server_name in ("elsewhere", None)
+                    assert acceptor.tls.server_name == asked_for
                 wait_until(lambda: not server.active_associations)
 
 
@@ -234,6 +237,49 @@ def test_revoked_certificates_of_either_side(
     with provider(tls=wary) as server:
         check_failure("refused", "our certificate has been revoked", server.port, revoked, caplog)
         assert connect(server, client_tls).send_c_echo().Status == 0
+
+
+def test_a_list_that_has_changed_ends_what_was_trusted(
+    hospital: Certificates, server_tls: TLS, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also for a requestor that could resume: its session is not taken up with the list it came before."""
+    files = hospital.issue("dismissed")
+    dismissed, current = TLS(*files, ca=hospital.ca), tmp_path / "current.crl"
+    shutil.copy(hospital.revoke(hospital.issue("somebody")[0]), current)
+
+    def is_taken(server: Any) -> bool:
+        assoc = AE().associate("127.0.0.1", server.port, contexts=ECHO, tls=dismissed)
+        taken = bool(assoc.is_established)
+        assoc.release()
+        return taken
+
+    with provider(tls=hospital.tls("listing", revocation_lists=[current])) as server:
+        assert is_taken(server) and is_taken(server)
+        shutil.copy(hospital.revoke(files[0]), current)
+        wait_until(lambda: not is_taken(server), "the list")
+        assert not is_taken(server) and "has been revoked" in caplog.text
+
+
+@pytest.mark.parametrize(("protocols", "selected"), [([], None), (["dicom"], "dicom"), (["h2", "dicom"], "dicom")])
+def test_the_application_protocol_is_dicom(
+    hospital: Certificates, server_tls: TLS, protocols: list[str], selected: str | None
+) -> None:
+    context = hospital.context("modality", server_side=False)
+    context.set_alpn_protocols(protocols)
+    with provider(tls=server_tls) as server, socket.create_connection(("127.0.0.1", server.port)) as stream:
+        with context.wrap_socket(stream, server_hostname="localhost") as secured:
+            assert secured.selected_alpn_protocol() == selected
+
+
+def test_who_asks_for_another_application_protocol_is_refused(
+    hospital: Certificates, server_tls: TLS, caplog: pytest.LogCaptureFixture
+) -> None:
+    context = hospital.context("browser", server_side=False)
+    context.set_alpn_protocols(["http/1.1"])
+    with provider(tls=server_tls) as server, socket.create_connection(("127.0.0.1", server.port)) as stream:
+        with pytest.raises(OSError):
+            context.wrap_socket(stream, server_hostname="localhost")
+        wait_until(lambda: "other protocols than DICOM" in caplog.text)
 
 
 def test_plain_dicom_at_a_tls_port_and_tls_at_a_plain_port(
@@ -306,8 +352,9 @@ def test_what_is_no_good_is_refused_with_the_reason(hospital: Certificates, tmp_
         TLS(tmp_path / "missing.pem", key)
     with pytest.raises(ValueError, match=r"files\.pem.*no private key"):
         TLS(certificate, certificate)
-    with pytest.raises(ValueError, match=r"Extended BCP 195.*B\.11.*finite-field"):
-        TLS(profile="extended")  # type: ignore[arg-type]
+    for profile in ("basic", "aes", "downgrading", "extended", "modified"):
+        with pytest.raises(ValueError, match=r'profile \(PS3\.15 B\.\d.* is not supported: .*; use "bcp195"'):
+            TLS(profile=profile)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="no TLS profile"):
         TLS(profile="best")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="verify_peer"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, AssociationAborted, StatusError, build_context, evt
+from dimsefast import AssociationAborted, StatusError, build_context, evt
 from dimsefast.sop_class import (
     CTImageStorage,
     UnifiedProcedureStepEvent,
@@ -18,7 +18,8 @@ from dimsefast.sop_class import (
     UPSFilteredGlobalSubscriptionInstance,
     UPSGlobalSubscriptionInstance,
 )
-from dimsefast.workflow import UpsEvent, UpsProvider, UpsWatcher, ups, ups_rules
+from dimsefast.workflow import MemoryStore, UpsEvent, UpsProvider, UpsWatcher, ups_rules
+from faces import AE, face, ups  # noqa: F401
 from pydicom import Dataset
 
 SCHEDULED, IN_PROGRESS, COMPLETED, CANCELED = "SCHEDULED", "IN PROGRESS", "COMPLETED", "CANCELED"
@@ -357,6 +358,53 @@ def test_a_subscription_to_what_matches(world: World) -> None:
         ups.modify(assoc, second, readiness)
         wait_until(lambda: len(world.events) == 2)
     assert world.events[1].information.InputReadinessState == "INCOMPLETE"
+
+
+@pytest.mark.blocking
+@pytest.mark.parametrize("kept", [False, True])
+def test_the_provider_tells_of_itself(kept: bool) -> None:
+    store = MemoryStore() if kept else None
+    world = World(store=store, fallback=["OTHER", "WATCHER", "NOWHERE"], retry_after=())
+    try:
+        # Nobody is subscribed after a start.
+        assert world.provider.announce(world.server.ae, timeout=30) == {"OTHER", "WATCHER"}
+        with world.connect() as assoc:
+            uid = ups.create(assoc, step())
+            ups.subscribe(assoc, "WATCHER", uid)
+        wait_until(lambda: len(world.events) == 3)
+        world.provider.announce(world.server.ae, "GOING DOWN")
+        wait_until(lambda: len(world.events) == 5)
+    finally:
+        world.close()
+    assert world.told() == [
+        *[(4, UPSGlobalSubscriptionInstance)] * 2,
+        (1, uid),
+        *[(4, UPSGlobalSubscriptionInstance)] * 2,
+    ]
+    said = [event.information for event in world.events if event.event_type == 4]
+    steps = "WARM START" if kept else "COLD START"
+    for information, status in zip(said, ["RESTARTED"] * 2 + ["GOING DOWN"] * 2, strict=True):
+        assert (information.SCPStatus, information.SubscriptionListStatus) == (status, "COLD START")
+        assert information.UnifiedProcedureStepListStatus == steps
+
+
+def test_a_finished_step_is_removed_once_nobody_needs_it(world: World) -> None:
+    with world.connect() as assoc:
+        uid = in_state(world, assoc, IN_PROGRESS)
+        ups.subscribe(assoc, "WATCHER", uid, deletion_lock=True)
+        with pytest.raises(ValueError, match="IN PROGRESS: only finished"):
+            world.provider.remove(uid)
+        ups.Claim(assoc, uid, LOCK).complete(performed())
+        with pytest.raises(ValueError, match=r"kept for WATCHER \(deletion lock\)"):
+            world.provider.remove(uid)
+        # A subscription without the lock gives it back.
+        ups.subscribe(assoc, "WATCHER", uid)
+        world.provider.remove(uid)
+        with pytest.raises(StatusError, match="no such UPS"):
+            ups.get(assoc, uid)
+        assert world.provider.subscriptions.of(uid) == []
+        with pytest.raises(KeyError):
+            world.provider.remove(uid)
 
 
 def test_requests_to_cancel_that_are_refused() -> None:

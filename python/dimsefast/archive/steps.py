@@ -17,7 +17,7 @@ from ..dataset import decode_dataset, encode_dataset
 from ..matching import EXPLICIT_LITTLE
 from ..presentation import IMPLEMENTATION_UID, IMPLEMENTATION_VERSION
 from ..workflow import Refusal
-from ..workflow.mpps import MPPS
+from ..workflow.mpps_operations import MPPS
 from .errors import ArchiveError
 
 LOGGER = logging.getLogger("dimsefast.archive")

@@ -14,12 +14,14 @@ from .. import _sop_class_data as data
 from .. import evt
 from ..association import Association
 from ..events import Event, EventType
+from ..waiting import run
+from . import mpps_operations as operations
 from . import mpps_rules as rules
+from .mpps_operations import MPPS
 from .mpps_rules import COMPLETED, DISCONTINUED, IN_PROGRESS
 from .reporting import RETRY_AFTER, Addresses, Report, Reporter
-from .service import InstanceStore, MemoryStore, Refusal, Service, merged, selected, succeeded, tell
+from .service import InstanceStore, MemoryStore, Refusal, Service, merged, selected, tell
 
-MPPS = data.PROCEDURE_STEP["ModalityPerformedProcedureStep"]
 MPPS_RETRIEVE = data.PROCEDURE_STEP["ModalityPerformedProcedureStepRetrieve"]
 MPPS_NOTIFICATION = data.PROCEDURE_STEP["ModalityPerformedProcedureStepNotification"]
 
@@ -139,14 +141,12 @@ def create(association: Association, step: Dataset, sop_instance: str | None = N
     Attributes that may be empty are filled in. Raises ValueError for a step without what it must have, StatusError
     where the peer refuses it, AssociationAborted where no answer comes.
     """
-    uid = sop_instance or str(generate_uid())
-    succeeded(association, "N-CREATE", association.send_n_create(rules.filled(step), MPPS, uid))
-    return uid
+    return run(operations.create(association, step, sop_instance))
 
 
 def update(association: Association, sop_instance: str, changes: Dataset) -> None:
     """Modifies a step that is in progress: N-SET. Raises as `create` does."""
-    succeeded(association, "N-SET", association.send_n_set(changes, MPPS, sop_instance))
+    run(operations.update(association, sop_instance, changes))
 
 
 def complete(association: Association, sop_instance: str, changes: Dataset) -> None:
@@ -154,19 +154,12 @@ def complete(association: Association, sop_instance: str, changes: Dataset) -> N
 
     `performed_series` makes the sequence of these series.
     """
-    _end(association, sop_instance, changes, COMPLETED)
+    run(operations.complete(association, sop_instance, changes))
 
 
 def discontinue(association: Association, sop_instance: str, changes: Dataset) -> None:
     """Discontinues a step, as `complete`; its Discontinuation Reason Code Sequence may be in `changes`."""
-    _end(association, sop_instance, changes, DISCONTINUED)
-
-
-def _end(association: Association, sop_instance: str, changes: Dataset, state: str) -> None:
-    final = Dataset()
-    final.update(changes)
-    final.PerformedProcedureStepStatus = state
-    update(association, sop_instance, final)
+    run(operations.discontinue(association, sop_instance, changes))
 
 
 def performed_series(instances: Iterable[Dataset]) -> list[Dataset]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from pydicom.dataset import Dataset
 
-from ..ae import AE
+from ..ae import AE, Entity
 from ..association import Association
 from ..association_base import AssociationBase
 from ..errors import DimsefastError
@@ -105,7 +105,7 @@ class Reporter:
 
     def send(
         self,
-        served: AssociationBase,
+        source: AssociationBase | Entity,
         title: str,
         make: Callable[[], Report],
         same_association: bool = False,
@@ -114,14 +114,14 @@ class Reporter:
         """Has a report sent; returns at once. Where too many wait it is given up, which is logged.
 
         Args:
-            served: the association, accepted by this side, whose request led to the report.
+            source: the association, accepted by this side, whose request led to the report, or the AE that reports.
             title: AE title of the peer.
             make: makes the report, on the thread that sends it.
-            same_association: whether `served` is used while it lasts.
+            same_association: whether an association is used itself while it lasts.
             done: told whether the peer took the report, once that is certain.
         """
-        association = served if same_association else None
-        task = _Task(_caller(served), make, association, done, delays=deque(self._retry_after))
+        association = source if same_association and isinstance(source, AssociationBase) else None
+        task = _Task(_caller(source), make, association, done, delays=deque(self._retry_after))
         with self._changed:
             if self._closed:
                 return
@@ -229,9 +229,12 @@ class Reporter:
         return True
 
 
-def _caller(served: AssociationBase) -> AE:
+def _caller(source: AssociationBase | Entity) -> AE:
     """Who opens an association to report: the AE that served, under the same title (PS3.4 J.3.3.1.2)."""
-    caller = AE(served.acceptor.ae_title)
+    if isinstance(source, AssociationBase):
+        caller, entity = AE(source.acceptor.ae_title), source.ae
+    else:
+        caller, entity = AE(source.ae_title), source
     for name in _SETTINGS:
-        setattr(caller, name, getattr(served.ae, name))
+        setattr(caller, name, getattr(entity, name))
     return caller

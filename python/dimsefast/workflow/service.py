@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol, Self
 
 from pydicom.dataset import Dataset
 
-from ..association import Association
+from .. import normalized
 from ..association_base import AssociationBase
 from ..errors import AssociationAborted, StatusError
 from ..events import Event, EventType
@@ -81,6 +81,10 @@ class Service:
     def _performers(self) -> dict[EventType, Callable[[Event], Any]]:
         """What answers each event. It may raise `Refusal`."""
         raise NotImplementedError
+
+    def _call(self, event: Event, function: Callable[[Any], object], argument: object) -> None:
+        """Tells who made the service of something that came with an event."""
+        function(argument)
 
     def close(self) -> None:
         """Stops what it does by itself. Nothing here."""
@@ -185,6 +189,10 @@ class WorklistStore(InstanceStore, Protocol):
         """All instances."""
         ...
 
+    def remove(self, sop_instance: str) -> None:
+        """Keeps an instance no more."""
+        ...
+
 
 class MemoryStore:
     """Instances in memory."""
@@ -203,6 +211,11 @@ class MemoryStore:
         with self._lock:
             self._instances[sop_instance] = dataset
 
+    def remove(self, sop_instance: str) -> None:
+        """Keeps an instance no more. Raises KeyError where there is none."""
+        with self._lock:
+            del self._instances[sop_instance]
+
     def __iter__(self) -> Iterator[Dataset]:
         with self._lock:
             return iter(list(self._instances.values()))
@@ -217,21 +230,31 @@ def peer_of(association: AssociationBase) -> str:
     return f"{peer.ae_title.strip()}@{peer.address}:{peer.port}"
 
 
-def succeeded(
-    association: Association, operation: str, answer: tuple[Dataset, Dataset | None], accepted: Sequence[int] = ()
+async def asked(
+    association: AssociationBase,
+    service: normalized.Service,
+    sop_class: str,
+    sop_instance: str,
+    dataset: Dataset | None = None,
+    type_id: int | None = None,
+    attributes: list[Any] | None = None,
 ) -> Dataset:
-    """The dataset of a response of success or warning, or with one of the `accepted` statuses.
+    """Sends a DIMSE-N request; the dataset of its response of success or warning, empty where it has none.
 
-    Raises StatusError for another status, AssociationAborted where no answer came.
+    Raises ValueError without an accepted context, StatusError for another status, AssociationAborted where no answer
+    came.
     """
-    status, dataset = answer
+    request = normalized.prepare(
+        association, service, sop_class, sop_instance, None, dataset, type_id=type_id, attributes=attributes
+    )
+    status, answer = await normalized.send(association, request, None)
     peer = peer_of(association)
     if "Status" not in status:
-        raise AssociationAborted(peer, 0, 0, f"no valid answer to an {operation}")
+        raise AssociationAborted(peer, 0, 0, f"no valid answer to an {service.name}")
     code = int(status.Status)
-    if code not in accepted and code_to_category(code) not in (STATUS_SUCCESS, STATUS_WARNING):
-        raise StatusError(peer, operation, code, str(status.get("ErrorComment") or ""))
-    return Dataset() if dataset is None else dataset
+    if code_to_category(code) not in (STATUS_SUCCESS, STATUS_WARNING):
+        raise StatusError(peer, service.name, code, str(status.get("ErrorComment") or ""))
+    return Dataset() if answer is None else answer
 
 
 def tell(on_change: Callable[[str, Dataset], object] | None, sop_instance: str, dataset: Dataset) -> None:

@@ -1,25 +1,20 @@
-"""Storage Commitment, Push Model (PS3.4 Annex J): who asks, and who takes the responsibility."""
+"""Storage Commitment, Push Model (PS3.4 Annex J): who takes the responsibility."""
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
 
 from pydicom.dataset import Dataset
-from pydicom.uid import generate_uid
 
 from .. import _sop_class_data as data
 from .. import evt
-from ..association import Association
 from ..errors import status_words
 from ..events import Event, EventType
 from .reporting import RETRY_AFTER, Addresses, Report, Reporter
-from .service import Refusal, Service, succeeded
-
-if TYPE_CHECKING:
-    from ..ae import ApplicationEntity
+from .service import Refusal, Service
 
 LOGGER = logging.getLogger("dimsefast.workflow")
 
@@ -34,8 +29,8 @@ ALL_COMMITTED, FAILURES_EXIST = 1, 2
 PROCESSING_FAILURE, NO_SUCH_INSTANCE, RESOURCE_LIMITATION = 0x0110, 0x0112, 0x0213
 CLASS_NOT_SUPPORTED, CLASS_INSTANCE_CONFLICT, DUPLICATE_TRANSACTION = 0x0122, 0x0119, 0x0131
 
-_NO_SUCH_CLASS, _INVALID_ARGUMENT = 0x0118, 0x0115
-_NO_SUCH_EVENT, _NO_SUCH_ACTION = 0x0113, 0x0123
+INVALID_ARGUMENT = 0x0115
+_NO_SUCH_CLASS, _NO_SUCH_ACTION = 0x0118, 0x0123
 
 
 class Reference(NamedTuple):
@@ -126,16 +121,16 @@ class StorageCommitmentProvider(Service):
 
     def _request(self, event: Event) -> tuple[int, None]:
         request = event.request
-        _check_instance(request.RequestedSOPClassUID, request.RequestedSOPInstanceUID)
+        check_instance(request.RequestedSOPClassUID, request.RequestedSOPInstanceUID)
         if event.action_type != REQUEST_COMMITMENT:
             raise Refusal(_NO_SUCH_ACTION, f"there is no action {event.action_type}")
         information = event.action_information
         transaction = str(information.get("TransactionUID") or "")
         if not transaction:
-            raise Refusal(_INVALID_ARGUMENT, "no Transaction UID (0008,1195)")
-        references = _references(information.get("ReferencedSOPSequence"))
+            raise Refusal(INVALID_ARGUMENT, "no Transaction UID (0008,1195)")
+        references = references_in(information.get("ReferencedSOPSequence"))
         if not references or not all(all(reference) for reference in references):
-            raise Refusal(_INVALID_ARGUMENT, "no complete Referenced SOP Sequence (0008,1199)")
+            raise Refusal(INVALID_ARGUMENT, "no complete Referenced SOP Sequence (0008,1199)")
         title = event.assoc.requestor.ae_title.strip()
         if self._reporter.is_full(title):
             raise Refusal(RESOURCE_LIMITATION, "too many results wait to be reported")
@@ -161,12 +156,12 @@ class StorageCommitmentProvider(Service):
         information.TransactionUID = transaction
         if self._retrieve_ae_title:
             information.RetrieveAETitle = self._retrieve_ae_title
-        committed = [_item(reference) for reference in references if reference.sop_instance not in failed]
+        committed = [item_of(reference) for reference in references if reference.sop_instance not in failed]
         if committed:
             information.ReferencedSOPSequence = committed
         if failed:
             information.FailedSOPSequence = [
-                _item(reference, failed[reference.sop_instance])
+                item_of(reference, failed[reference.sop_instance])
                 for reference in references
                 if reference.sop_instance in failed
             ]
@@ -192,163 +187,24 @@ class StorageCommitmentProvider(Service):
         return failed
 
 
-class Transaction:
-    """A request for storage commitment that was accepted, and its result once that is there.
-
-    Attributes:
-        uid: Transaction UID.
-        references: what was asked for.
-    """
-
-    def __init__(self, uid: str, references: tuple[Reference, ...]) -> None:
-        self.uid = uid
-        self.references = references
-        self._result: CommitmentResult | None = None
-        self._arrived = threading.Event()
-
-    @property
-    def result(self) -> CommitmentResult | None:
-        """What the provider said; None before that."""
-        return self._result
-
-    def wait(self, timeout: float | None = None) -> CommitmentResult:
-        """Waits for the report, at most `timeout` seconds; None for as long as it takes. Raises TimeoutError."""
-        if not self._arrived.wait(timeout) or self._result is None:
-            raise TimeoutError(f"no report on the storage commitment transaction {self.uid} within {timeout} s")
-        return self._result
-
-    def _set(self, result: CommitmentResult) -> None:
-        self._result = result
-        self._arrived.set()
-
-
-class StorageCommitmentUser(Service):
-    """Asks for storage commitment, and takes the reports.
-
-    Its `handlers` go to whoever may get the report: `AE.associate` for one over the same association, `AE.start_server`
-    for one over an association that the provider opens::
-
-        user = StorageCommitmentUser()
-        with ae.connect(host, port, contexts=user.contexts, evt_handlers=user.handlers) as association:
-            result = user.request(association, references).wait(30)
-
-    which `commit` does in one call.
-
-    Args:
-        on_result: called with each `CommitmentResult`, also those of transactions that this object did not begin, which
-            are refused without it.
-    """
-
-    sop_classes: ClassVar[tuple[str, ...]] = (PUSH_MODEL,)
-    roles: ClassVar[tuple[bool | None, bool | None]] = (False, True)
-
-    def __init__(self, on_result: Callable[[CommitmentResult], object] | None = None) -> None:
-        self._on_result = on_result
-        self._transactions: dict[str, Transaction] = {}
-        self._lock = threading.Lock()
-
-    def _performers(self) -> dict[EventType, Callable[[Event], Any]]:
-        return {evt.EVT_N_EVENT_REPORT: self._reported}
-
-    def request(
-        self,
-        association: Association,
-        references: Iterable[tuple[str, str] | Dataset],
-        transaction_uid: str | None = None,
-    ) -> Transaction:
-        """Asks a provider to commit to instances: (SOP Class UID, SOP Instance UID), or Datasets that have both.
-
-        Raises ValueError without references or an accepted context, StatusError where the provider refuses,
-        AssociationAborted where it gives no answer.
-        """
-        wanted = tuple(_reference(reference) for reference in references)
-        if not wanted:
-            raise ValueError("storage commitment is asked for at least one instance")
-        transaction = Transaction(transaction_uid or str(generate_uid()), wanted)
-        information = Dataset()
-        information.TransactionUID = transaction.uid
-        information.ReferencedSOPSequence = [_item(reference) for reference in wanted]
-        with self._lock:
-            # Before it is sent: the report may be quicker than the answer.
-            self._transactions[transaction.uid] = transaction
-        try:
-            answer = association.send_n_action(information, REQUEST_COMMITMENT, PUSH_MODEL, INSTANCE)
-            succeeded(association, "N-ACTION", answer)
-        except BaseException:
-            with self._lock:
-                self._transactions.pop(transaction.uid, None)
-            raise
-        return transaction
-
-    def commit(
-        self,
-        ae: ApplicationEntity,
-        host: str,
-        port: int,
-        references: Iterable[tuple[str, str] | Dataset],
-        *,
-        timeout: float | None = 30.0,
-        **options: Any,
-    ) -> CommitmentResult:
-        """Opens an association, asks a provider over it, and waits there for the report, at most `timeout` seconds.
-
-        A report over another association counts, too, where these `handlers` are those of the server it comes to.
-        `options` are those of `AE.connect`. Raises as `AE.connect` and `request` do, and TimeoutError.
-        """
-        with ae.connect(host, port, contexts=self.contexts, evt_handlers=self.handlers, **options) as association:
-            return self.request(association, references).wait(timeout)
-
-    def _reported(self, event: Event) -> tuple[int, None]:
-        request = event.request
-        _check_instance(request.AffectedSOPClassUID, request.AffectedSOPInstanceUID)
-        if event.event_type not in (ALL_COMMITTED, FAILURES_EXIST):
-            raise Refusal(_NO_SUCH_EVENT, f"there is no event {event.event_type}")
-        information = event.event_information
-        result = CommitmentResult(
-            str(information.get("TransactionUID") or ""),
-            tuple(_references(information.get("ReferencedSOPSequence"))),
-            tuple(_failed(information.get("FailedSOPSequence"))),
-            str(information.get("RetrieveAETitle") or ""),
-        )
-        with self._lock:
-            transaction = self._transactions.pop(result.transaction_uid, None)
-        if transaction is None and self._on_result is None:
-            raise Refusal(_INVALID_ARGUMENT, "unknown Transaction UID (0008,1195)")
-        if transaction is not None:
-            transaction._set(result)
-        if self._on_result is not None:
-            self._on_result(result)
-        return 0x0000, None
-
-
-def _check_instance(sop_class: Any, sop_instance: Any) -> None:
+def check_instance(sop_class: Any, sop_instance: Any) -> None:
+    """Raises Refusal where a request or a report is about anything but the well-known instance."""
     if str(sop_class) != PUSH_MODEL:
         raise Refusal(_NO_SUCH_CLASS, "not the Storage Commitment Push Model SOP Class")
     if str(sop_instance) != INSTANCE:
         raise Refusal(NO_SUCH_INSTANCE, "not the well-known Storage Commitment instance")
 
 
-def _reference(given: tuple[str, str] | Dataset) -> Reference:
-    if isinstance(given, Dataset):
-        return Reference(str(given.SOPClassUID), str(given.SOPInstanceUID))
-    return Reference(*map(str, given))
-
-
-def _references(sequence: Any) -> list[Reference]:
+def references_in(sequence: Any) -> list[Reference]:
+    """The items of a Referenced or Failed SOP Sequence."""
     return [
         Reference(str(item.get("ReferencedSOPClassUID") or ""), str(item.get("ReferencedSOPInstanceUID") or ""))
         for item in sequence or ()
     ]
 
 
-def _failed(sequence: Any) -> list[FailedReference]:
-    reasons = (int(item.get("FailureReason") or PROCESSING_FAILURE) for item in sequence or ())
-    return [
-        FailedReference(*reference, reason) for reference, reason in zip(_references(sequence), reasons, strict=True)
-    ]
-
-
-def _item(reference: Reference, reason: int | None = None) -> Dataset:
+def item_of(reference: Reference, reason: int | None = None) -> Dataset:
+    """The item of such a sequence."""
     item = Dataset()
     item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = reference
     if reason is not None:

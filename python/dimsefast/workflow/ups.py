@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import queue
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydicom.dataset import Dataset
 from pydicom.uid import generate_uid
@@ -22,6 +25,9 @@ from .service import MemoryStore, Refusal, Service, WorklistStore, merged, selec
 from .ups_rules import CANCELED, COMPLETED, IN_PROGRESS
 from .ups_subscriptions import FILTERED_GLOBAL, GLOBAL, Subscriptions
 
+if TYPE_CHECKING:
+    from ..ae import Entity
+
 _CLASSES = data.UNIFIED_PROCEDURE_STEP
 PUSH, WATCH = _CLASSES["UnifiedProcedureStepPush"], _CLASSES["UnifiedProcedureStepWatch"]
 PULL, QUERY = _CLASSES["UnifiedProcedureStepPull"], _CLASSES["UnifiedProcedureStepQuery"]
@@ -29,6 +35,8 @@ EVENT = _CLASSES["UnifiedProcedureStepEvent"]
 
 CHANGE_STATE, REQUEST_CANCEL, SUBSCRIBE, UNSUBSCRIBE, SUSPEND = 1, 2, 3, 4, 5
 STATE_REPORT, CANCEL_REQUESTED, PROGRESS_REPORT, STATUS_CHANGE, ASSIGNED = 1, 2, 3, 4, 5
+#: SCP Status (0074,1242).
+Status = Literal["RESTARTED", "GOING DOWN"]
 
 _NO_SUCH_CLASS, _INVALID_ARGUMENT, _NO_SUCH_ACTION, _CLASS_NOT_SUPPORTED = 0x0118, 0x0115, 0x0123, 0x0122
 _TRANSACTION_UID = 0x00081195
@@ -60,6 +68,7 @@ class UpsProvider(Service):
         store: where the steps are; default in memory. It is asked under a lock: one change at a time.
         addresses: where receivers of reports listen, by AE title: a mapping or a function. Without it there are no
             subscriptions (C315H). They are kept in memory.
+        fallback: AE titles that are told of a change of the provider's own status, subscribed or not: see `announce`.
         on_cancel_request: asked when somebody who does not perform a step wants it cancelled while it is in progress,
             with its SOP Instance UID and the request's Action Information: False refuses (C313H). Default: its
             subscribers are told, and without any it is refused (C312H).
@@ -74,12 +83,15 @@ class UpsProvider(Service):
         store: WorklistStore | None = None,
         *,
         addresses: Addresses | None = None,
+        fallback: Iterable[str] = (),
         on_cancel_request: Callable[[str, Dataset], bool] | None = None,
         on_change: Callable[[str, Dataset], object] | None = None,
         retry_after: Sequence[float] = RETRY_AFTER,
     ) -> None:
         self.store: WorklistStore = MemoryStore() if store is None else store
         self.subscriptions = Subscriptions()
+        self._keeps_steps = store is not None
+        self._fallback = frozenset(fallback)
         self._reports = addresses is not None
         self._reporter = Reporter(addresses, retry_after)
         self._on_cancel_request = on_cancel_request
@@ -98,6 +110,54 @@ class UpsProvider(Service):
     def close(self) -> None:
         """Sends no report any more."""
         self._reporter.close()
+
+    def announce(self, ae: Entity, status: Status = "RESTARTED", timeout: float = 0.0) -> set[str]:
+        """Tells the fallback list and all subscribers that the provider was started again, or is going down.
+
+        PS3.4 CC.2.4.3 asks for it after each start. Subscriptions begin anew then ("COLD START"), and so do the steps
+        unless a store was given ("WARM START").
+
+        Args:
+            ae: who reports, under its AE title: that of the server.
+            status: what has happened, or will.
+            timeout: seconds to wait for those who are told; reports that they have not taken by then go on.
+
+        Returns the AE titles that have taken it by then.
+        """
+        information = Dataset()
+        information.SCPStatus, information.SubscriptionListStatus = status, "COLD START"
+        information.UnifiedProcedureStepListStatus = "WARM START" if self._keeps_steps else "COLD START"
+        report = Report(PUSH, GLOBAL, STATUS_CHANGE, information, EVENT)
+        titles = self._fallback | self.subscriptions.everybody()
+        results: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+
+        def done(title: str, taken: bool) -> None:
+            results.put(title if taken else None)
+
+        for title in titles:
+            self._reporter.send(ae, title, lambda: report, done=functools.partial(done, title))
+        deadline, told = time.monotonic() + timeout, set()
+        with contextlib.suppress(queue.Empty):
+            for _ in titles:
+                told.add(results.get(timeout=max(0.0, deadline - time.monotonic())))
+        return {title for title in told if title is not None}
+
+    def remove(self, sop_instance: str) -> None:
+        """Removes a step that has come to its end, and the subscriptions to it.
+
+        Raises KeyError where there is none; ValueError where it has not come to its end, and where an AE needs it to be
+        kept (its deletion lock, PS3.4 CC.2.1.3).
+        """
+        with self._lock:
+            state = _state(self.store.get(sop_instance))
+            if state is None:
+                raise KeyError(sop_instance)
+            if state not in (COMPLETED, CANCELED):
+                raise ValueError(f"the step {sop_instance} is {state}: only finished ones are removed")
+            if locks := self.subscriptions.deletion_locks(sop_instance):
+                raise ValueError(f"the step {sop_instance} is kept for {', '.join(locks)} (deletion lock)")
+            self.store.remove(sop_instance)
+            self.subscriptions.forget(sop_instance)
 
     # What is asked for
     # --------------------------------------------------------------------------------------------------------------

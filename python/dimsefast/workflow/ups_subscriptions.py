@@ -58,6 +58,16 @@ class Subscriptions:
         with self._lock:
             return list(self._to_step.get(sop_instance, ()))
 
+    def everybody(self) -> set[str]:
+        """The AEs that are subscribed to anything."""
+        with self._lock:
+            return set(self._to_all).union(*self._to_step.values())
+
+    def forget(self, sop_instance: str) -> None:
+        """The step is no more."""
+        with self._lock:
+            self._to_step.pop(sop_instance, None)
+
     def deletion_locks(self, sop_instance: str) -> list[str]:
         """The AEs for which a finished step has to be kept."""
         with self._lock:

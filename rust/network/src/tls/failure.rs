@@ -135,6 +135,10 @@ impl Failure {
                 FailureKind::NothingInCommon,
                 format!("nothing in common with the peer's TLS ({reason:?}): look at the profiles of both sides"),
             ),
+            Error::NoApplicationProtocol => Self::new(
+                FailureKind::NothingInCommon,
+                "the peer asks for other protocols than DICOM (ALPN): it is no DICOM node, or is set up for another port",
+            ),
             other => Self::new(FailureKind::Protocol, format!("the peer broke the TLS protocol: {other}")),
         }
     }
@@ -231,6 +235,10 @@ fn of_alert(alert: AlertDescription) -> Failure {
         | A::DecryptError => {
             (FailureKind::Refused, format!("the peer does not accept our certificate (TLS alert {alert:?})"))
         }
+        A::NoApplicationProtocol => (
+            FailureKind::NothingInCommon,
+            "the peer does not speak DICOM at this port, but another protocol over TLS (ALPN)".to_owned(),
+        ),
         A::UnrecognisedName => {
             (FailureKind::WrongName, "the peer does not know the name that it was asked for: server_name=".to_owned())
         }

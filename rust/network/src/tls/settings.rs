@@ -13,7 +13,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use thiserror::Error;
 
 use super::files::{self, Authorities, Identity, Stamps};
-use super::profile::Profile;
+use super::profile::{PROTOCOL, Profile};
 use super::verify::{Clients, Known, Servers};
 use crate::log::{self, Level};
 
@@ -241,12 +241,14 @@ impl Options {
             .with_protocol_versions(self.profile.versions())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
-        Ok(match &self.identity {
+        let mut config = match &self.identity {
             None => builder.with_no_client_auth(),
             Some(identity) => builder
                 .with_client_auth_cert(files::certificates(&identity.certificate)?, files::key(&identity.key)?)
                 .map_err(|error| identity.unfit(&error))?,
-        })
+        };
+        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        Ok(config)
     }
 
     fn server(
@@ -277,9 +279,11 @@ impl Options {
             let chains = chains.build().map_err(|error| SetupError::Other(error.to_string()))?;
             builder.with_client_cert_verifier(Arc::new(Clients { chains, known: Known::new(trusted) }))
         };
-        builder
+        let mut config = builder
             .with_single_cert(files::certificates(&identity.certificate)?, files::key(&identity.key)?)
-            .map_err(|error| identity.unfit(&error))
+            .map_err(|error| identity.unfit(&error))?;
+        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+        Ok(config)
     }
 }
 

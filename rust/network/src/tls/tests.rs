@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, KeyUsagePurpose, date_time_ymd};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ServerConfig};
 
 use super::{Authorities, FailureKind, Identity, Options, Profile, Session, SetupError, Tls, TlsTransport, VerifyPeer};
 use crate::transport::{MemoryTransport, Transport};
@@ -65,13 +67,17 @@ struct Pair {
 
 impl Pair {
     fn joined(requestor: Options, acceptor: Options, capacity: usize) -> Self {
+        let (requestor, acceptor) = (Tls::new(requestor).unwrap(), Tls::new(acceptor).unwrap());
+        let name = requestor.name_for("archive").unwrap();
+        Self::of((requestor.client(), name), acceptor.server().unwrap(), capacity)
+    }
+
+    fn of(requestor: (Arc<ClientConfig>, ServerName<'static>), acceptor: Arc<ServerConfig>, capacity: usize) -> Self {
         let (near, far) = MemoryTransport::pair(capacity);
         let peer = "192.0.2.1:104".parse().unwrap();
-        let (requestor, acceptor) = (Tls::new(requestor).unwrap(), Tls::new(acceptor).unwrap());
         let sessions = (Session::new(), Session::new());
-        let name = requestor.name_for("archive").unwrap();
-        let near = TlsTransport::client(Box::new(near), requestor.client(), name, sessions.0.clone(), peer);
-        let far = TlsTransport::server(Box::new(far), acceptor.server().unwrap(), sessions.1.clone(), peer);
+        let near = TlsTransport::client(Box::new(near), requestor.0, requestor.1, sessions.0.clone(), peer);
+        let far = TlsTransport::server(Box::new(far), acceptor, sessions.1.clone(), peer);
         Self { requestor: (near.unwrap(), sessions.0), acceptor: (far.unwrap(), sessions.1) }
     }
 
@@ -295,12 +301,59 @@ fn changed_files_are_read_again_and_broken_ones_are_not_used() {
 
 #[test]
 fn profiles_by_name() {
-    assert_eq!(Profile::named("bcp195"), Ok(Profile::Bcp195));
-    let suites = |profile: Profile| profile.provider().cipher_suites.len();
-    assert!(suites(Profile::NonDowngrading) > suites(Profile::Bcp195));
-    assert!(Profile::named("extended").unwrap_err().to_string().contains("finite-field"));
-    assert!(Profile::named("aes").unwrap_err().to_string().contains("B.3"));
+    let suites = |name: &str| {
+        let provider = Profile::named(name).unwrap().provider();
+        let mut names: Vec<_> = provider
+            .cipher_suites
+            .iter()
+            .map(|suite| suite.suite().as_str().unwrap().replace("TLS13_", "TLS_"))
+            .collect();
+        names.sort();
+        names
+    };
+    // RFC 8446 9.1 and RFC 9325 4.2.
+    let recommended = [
+        "TLS_AES_128_GCM_SHA256",
+        "TLS_AES_256_GCM_SHA384",
+        "TLS_CHACHA20_POLY1305_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    ];
+    assert_eq!(suites("bcp195"), recommended);
+    let more = suites("non-downgrading");
+    assert!(recommended.iter().all(|suite| more.iter().any(|name| name == suite)));
+    assert!(more.iter().all(|name| !name.contains("_DHE_") && !name.contains("CBC")), "{more:?}");
+    for (name, section, words) in [
+        ("basic", "B.1, retired", "RFC 8996"),
+        ("aes", "B.3, retired", "forward secrecy"),
+        ("downgrading", "B.9, retired", "TLS 1.0"),
+        ("extended", "B.11, retired", "finite-field"),
+        ("modified", "B.13", "CCM"),
+    ] {
+        let refused = Profile::named(name).unwrap_err().to_string();
+        for part in [&format!("(PS3.15 {section})"), words, "use \"bcp195\" (PS3.15 B.12)"] {
+            assert!(refused.contains(part), "{part} in {refused}");
+        }
+    }
     assert!(Profile::named("rot13").unwrap_err().to_string().contains("no TLS profile"));
+}
+
+#[test]
+fn both_sides_call_what_they_speak_dicom() {
+    let hospital = Hospital::new();
+    let options = hospital.options(Some(hospital.certify("archive", 2090)));
+    let tls = Tls::new(options).unwrap();
+    for is_requestor in [true, false] {
+        let (mut client, mut server) = ((*tls.client()).clone(), (*tls.server().unwrap()).clone());
+        let other = if is_requestor { &mut client.alpn_protocols } else { &mut server.alpn_protocols };
+        assert_eq!(*other, [b"dicom"]);
+        *other = vec![b"http/1.1".to_vec()];
+        let pair = Pair::of((client.into(), tls.name_for("archive").unwrap()), server.into(), 4096);
+        let expected = Some(FailureKind::NothingInCommon);
+        assert_eq!(pair.failures(), (expected, expected));
+    }
 }
 
 #[test]
