@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 from . import _config, _core
 from ._validators import validate_ae_title
@@ -25,6 +25,18 @@ def seconds(value: Any, default: float | None) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
         return default
+    return value
+
+
+#: What an association does when its network time-out has passed.
+NetworkTimeoutResponse = Literal["A-ABORT", "A-P-ABORT", "A-RELEASE"]
+
+
+def checked_timeout_response(value: NetworkTimeoutResponse) -> NetworkTimeoutResponse:
+    """The same; ValueError for what is none."""
+    if value not in get_args(NetworkTimeoutResponse):
+        names = ", ".join(get_args(NetworkTimeoutResponse))
+        raise ValueError(f"the response to a network time-out is one of {names}, not {value!r}")
     return value
 
 

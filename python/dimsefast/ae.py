@@ -55,8 +55,8 @@ Server = TypeVar("Server", bound=ServerBase)
 class Entity(EntitySettings):
     """What an application entity is in both faces: its settings, and how it opens and accepts associations."""
 
-    def __init__(self, ae_title: str | None = None) -> None:
-        super().__init__(DEFAULT_AE_TITLE if ae_title is None else ae_title)
+    def __init__(self, ae_title: str = DEFAULT_AE_TITLE) -> None:
+        super().__init__(ae_title)
         self._servers: list[Any] = []
         self._associations: weakref.WeakSet[AssociationBase] = weakref.WeakSet()
         #: Ended associations whose handlers have not yet been told of everything.
@@ -182,7 +182,10 @@ class Entity(EntitySettings):
             dump.log_unreachable(error)
             return association, error
         association._attach(connection)
-        if association._ended("aborted") and association._ending().startswith("ACSE"):
+        if association.network_timeout_response != "A-ABORT":
+            association._apply_timeouts()
+        end = connection.end
+        if end is not None and end[0] == "aborted" and end[4].startswith("ACSE"):
             dump.log_timeout("ACSE")
         if not association.is_established and (problem := connection.security.failure) is not None:
             association.failure = f"{called.strip()}@{host}:{port}: {problem[1]}"

@@ -241,6 +241,7 @@ class Destination:
             words = association._ending()
             raise ConnectionError(words) if self._reached else Unreachable(words)
         self._reached, self._association = True, association
+        association._live().number_after(self._originator[1])
         decompress = self._options.decompress
         self._pipeline = Pipeline(association, self._priority, self._originator, self._parent._connection, decompress)
         return self._pipeline

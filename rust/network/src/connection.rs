@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use dimsefast_protocol::association::{AbortCause, Association};
+use dimsefast_protocol::association::{AbortCause, Association, NetworkTimeoutResponse};
 use dimsefast_protocol::negotiation::NegotiatedContext;
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRj, AssociateRq};
 use dimsefast_protocol::types::{AbortReason, AbortSource};
@@ -333,11 +333,17 @@ impl Connection {
         })
     }
 
-    /// Changes the ACSE and network time-outs of the live association.
-    pub fn set_timeouts(&self, acse: Option<Duration>, network: Option<Duration>) {
+    /// Changes the ACSE and network time-outs of the live association, and what the latter leads to.
+    pub fn set_timeouts(
+        &self,
+        acse: Option<Duration>,
+        network: Option<Duration>,
+        network_response: NetworkTimeoutResponse,
+    ) {
         self.with(|core, now| {
             core.association.set_acse_timeout(now, acse);
             core.association.set_network_timeout(now, network);
+            core.association.set_network_timeout_response(network_response);
             core.network_timeout = network;
             // Nobody drives it now: the watch must know the new deadline.
             if core.driving.is_none() {

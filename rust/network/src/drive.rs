@@ -251,6 +251,10 @@ impl Core {
                     self.cancel_all();
                     let _ = self.association.release_response(now);
                 }
+                Event::NetworkTimeout => {
+                    let who = self.parties();
+                    log::record(Level::Error, || format!("Network timeout reached: releasing association: {who}"));
+                }
                 Event::Rejected(reject) => self.finish(End::Rejected(reject)),
                 Event::Released => self.finish(End::Released),
                 Event::Aborted { source, reason, by_peer, cause } => {
@@ -296,27 +300,33 @@ impl Core {
 
     /// Says how an association ended, where it is worth a line.
     fn log_end(&self, end: &End) {
-        let titles = |request: &Arc<AssociateRq>| {
-            format!("{} calling {}", request.calling.to_string_lossy(), request.called.to_string_lossy())
-        };
-        let who = || self.association.request().map_or_else(|| "nobody yet".to_owned(), titles);
         match end {
-            End::Released => log::record(Level::Debug, || format!("association released: {}", who())),
+            End::Released => log::record(Level::Debug, || format!("association released: {}", self.parties())),
             End::Rejected(reject) => {
-                log::record(Level::Info, || format!("association rejected ({}): {}", reject.words(), who()));
+                log::record(Level::Info, || format!("association rejected ({}): {}", reject.words(), self.parties()));
             }
             End::Aborted { cause: cause @ AbortCause::Protocol(_), .. } => {
                 log::record(Level::Error, || {
-                    format!("association aborted, the peer broke the protocol: {cause}: {}", who())
+                    format!("association aborted, the peer broke the protocol: {cause}: {}", self.parties())
                 });
             }
             End::Aborted { cause: AbortCause::NetworkTimeout, .. } => {
-                log::record(Level::Error, || format!("Network timeout reached: association aborted: {}", who()));
+                log::record(Level::Error, || {
+                    format!("Network timeout reached: association aborted: {}", self.parties())
+                });
             }
             End::Aborted { cause, .. } => {
-                log::record(Level::Info, || format!("association aborted ({cause}): {}", who()));
+                log::record(Level::Info, || format!("association aborted ({cause}): {}", self.parties()));
             }
         }
+    }
+
+    /// Who is at the two ends, for a line in the log.
+    fn parties(&self) -> String {
+        let titles = |request: &Arc<AssociateRq>| {
+            format!("{} calling {}", request.calling.to_string_lossy(), request.called.to_string_lossy())
+        };
+        self.association.request().map_or_else(|| "nobody yet".to_owned(), titles)
     }
 
     pub(crate) fn close(&mut self, now: Duration) {

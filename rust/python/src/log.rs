@@ -7,6 +7,8 @@ use std::time::Duration;
 use dimsefast_network::{log, process};
 use pyo3::prelude::*;
 
+use crate::wait::seconds;
+
 static EMIT: OnceLock<Py<PyAny>> = OnceLock::new();
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
@@ -19,6 +21,14 @@ pub(crate) fn set_log_level(level: u8, emit: Py<PyAny>) {
         // Without a thread the records stay in the queue, which is bounded.
         let _ = process::spawn("dimsefast-log", read);
     });
+}
+
+/// Waits until the records that there are have been handled, at most `limit` seconds.
+#[pyfunction]
+pub(crate) fn flush_log(py: Python<'_>, limit: f64) -> PyResult<()> {
+    let limit = seconds(Some(limit))?.unwrap_or_default();
+    py.detach(|| log::flush(limit));
+    Ok(())
 }
 
 fn read() {
