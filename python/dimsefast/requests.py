@@ -29,9 +29,7 @@ Storable = Dataset | str | Path | bytes
 LOGGER = logging.getLogger("dimsefast.requests")
 
 C_STORE_RQ, C_GET_RQ, C_FIND_RQ, C_MOVE_RQ, C_ECHO_RQ, C_CANCEL_RQ = 0x0001, 0x0010, 0x0020, 0x0021, 0x0030, 0x0FFF
-
 _C_STORE_RSP = 0x8001
-
 VERIFICATION = "1.2.840.10008.1.1"
 
 #: Statuses of responses that others follow; a request of the peer has none.
@@ -54,17 +52,18 @@ _STATUS_KEYWORDS = (
 _DONE = (0x1021, 0x1022, 0x1023)
 
 
-def _refuse_own_handler(association: AssociationBase) -> None:
-    if association._waiting.is_handling(association):
+def _check_free(association: AssociationBase) -> None:
+    # An acceptor's handler may: nobody but the peer waits meanwhile. A requestor's would wait for its own request.
+    if association.is_requestor and association._waiting.is_handling(association):
         raise RuntimeError(
-            "a handler cannot send a request over the association whose request it handles: open another one"
+            "a requestor's handler cannot send requests over the association whose request it handles: open another one"
         )
+    association._live()
 
 
 async def _begin(association: AssociationBase, msg_id: int | None) -> tuple[_core.Connection, int]:
     """The connection and a Message ID for one request, which `_end` gives back."""
-    _refuse_own_handler(association)
-    association._live()
+    _check_free(association)
     if not association._bits & OBSERVE and dump.is_wanted():
         # Somebody has begun to read the log since.
         association._handlers_changed()
@@ -157,8 +156,7 @@ async def single(
 
 async def c_echo(association: AssociationBase, msg_id: int | None) -> Dataset:
     """See `Association.send_c_echo`."""
-    _refuse_own_handler(association)
-    association._live()
+    _check_free(association)
     context_id = association._usable(VERIFICATION)[0].context_id
 
     def exchange(connection: _core.Connection, number: int) -> Awaitable[_core.Message]:
@@ -187,9 +185,8 @@ async def c_store(
 
     async def exchange(connection: _core.Connection, number: int) -> _core.Message:
         store = await waiting.apart(prepare_store, connection, number, item, fitting, priority, originator)
-        timeout = association._core_dimse_timeout
-        await waiting.send(connection, store, timeout)
-        return await waiting.response(connection, [number], timeout)
+        await waiting.send(connection, store, association._core_dimse_timeout)
+        return await waiting.response(connection, [number], association._core_dimse_timeout)
 
     message = await _exchange(association, msg_id, exchange)
     return StatusDataset() if message is None else status_from(message)
@@ -231,8 +228,7 @@ class StoreResults(Stream[StoreResult]):
 
     async def _begin(self) -> None:
         association = self._association
-        _refuse_own_handler(association)
-        association._live()
+        _check_free(association)
         await association._operation.acquire()
         try:
             self._transfer = Transfer(association, self._priority, decompress=self._decompress)
@@ -493,6 +489,10 @@ async def c_cancel(association: AssociationBase, msg_id: int, context_id: int | 
         if query_model is None:
             raise ValueError("a C-CANCEL needs the context ID or the query model of the request it ends")
         context_id = association._usable(query_model)[0].context_id
+    elif (found := connection.negotiation) is None or found.accepted_context(context_id) is None:
+        words = "%s: no C-CANCEL was sent for Message ID %s: %s is not the ID of an accepted presentation context"
+        LOGGER.warning(words, association._name, msg_id, context_id)
+        return
     timeout = association._core_dimse_timeout
     try:
         await association._waiting.request(connection, context_id, C_CANCEL_RQ, msg_id, [], None, timeout)

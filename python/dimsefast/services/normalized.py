@@ -99,7 +99,11 @@ def _answer(association: AssociationBase, service: Service, request: Request, re
         if number not in dict(extra):
             # PS3.7 10.1.5.1.4: who creates it without being told a UID says which one it has.
             if not isinstance(dataset, Dataset) or not dataset.get("AffectedSOPInstanceUID"):
-                LOGGER.error("%s: the handler of EVT_N_CREATE says no AffectedSOPInstanceUID", association._name)
+                LOGGER.error(
+                    "The N-CREATE-RQ has no 'Affected SOP Instance UID' value and the 'evt.EVT_N_CREATE' handler "
+                    "doesn't include one in the 'Attribute List' dataset: %s",
+                    association._name,
+                )
                 return _Answer(PROCESSING_FAILURE, comment("no SOP Instance UID was chosen"))
             extra = [*extra, (number, encode_value(vr, dataset.AffectedSOPInstanceUID))]
             del dataset.AffectedSOPInstanceUID
