@@ -7,13 +7,16 @@ import logging
 import os
 import selectors
 import socket
-import ssl
 import threading
 import time
 import weakref
 
 from . import _core
 from .log import LOGGER
+
+with contextlib.suppress(ImportError):
+    # Python can be built without it: then nobody has a context to give.
+    import ssl
 
 #: What is moved in one step, in bytes.
 _CHUNK = 256 * 1024

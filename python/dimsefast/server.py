@@ -98,6 +98,21 @@ class AddressInformation(NamedTuple):
         return (self.address, self.port)
 
 
+class ListeningSocket:
+    """What programs use a server's socket for, which is the core's."""
+
+    def __init__(self, server: AssociationServer) -> None:
+        self._server = server
+
+    def getsockname(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """Where it listens."""
+        return self._server.address_info.as_tuple
+
+    def close(self) -> None:
+        """Shuts the server down."""
+        self._server.shutdown()
+
+
 class ServerBase:
     """What a running acceptor is in both faces: its settings, its associations, its handlers."""
 
@@ -298,6 +313,11 @@ class AssociationServer(ServerBase):
     def __init__(self, *arguments: Any) -> None:
         self._stopped = threading.Event()
         super().__init__(*arguments)
+
+    @property
+    def socket(self) -> ListeningSocket:
+        """Stands for the listening socket."""
+        return ListeningSocket(self)
 
     def serve_until_shutdown(self) -> None:
         """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""

@@ -122,6 +122,41 @@ def test_async_generators_answer_find_get_and_move(on_loop: Any, tmp_path: Path)
     on_loop(main)
 
 
+def test_what_a_move_handler_says_of_its_destination_may_be_async(on_loop: Any) -> None:
+    told: list[tuple[str, int]] = []
+
+    async def on_established(event: Any, *more: str) -> None:
+        await asyncio.sleep(0)
+        told.append((f"established {more[0]}", threading.get_ident()))
+
+    async def report(result: Any) -> None:
+        await asyncio.sleep(0)
+        told.append((f"stored {result.status}", threading.get_ident()))
+
+    async def main() -> None:
+        handlers: Any = [(evt.EVT_ESTABLISHED, on_established, ["here"])]
+
+        async def on_move(event: Any) -> AsyncIterator[Any]:
+            yield "127.0.0.1", receiver.port, {"evt_handlers": handlers, "report": report}
+            yield 1
+            yield 0xFF00, CT
+
+        async with (
+            provider((evt.EVT_C_STORE, lambda event: 0)) as receiver,
+            provider((evt.EVT_C_MOVE, on_move)) as server,
+        ):
+            async with await connect(server) as assoc:
+                *_, (status, _) = [one async for one in assoc.send_c_move(ASKED, "OTHER", MOVE)]
+                assert counts(status) == (0, None, 1, 0, 0)
+                here = threading.get_ident()
+                assert told == [("established here", here), ("stored 0", here)]
+                handlers = [evt.EVT_ESTABLISHED]
+                *_, (status, _) = [one async for one in assoc.send_c_move(ASKED, "OTHER", MOVE)]
+                assert status.Status == 0xC515
+
+    on_loop(main)
+
+
 def test_where_an_object_goes_may_be_asked_for_on_the_loop(on_loop: Any, tmp_path: Path) -> None:
     async def decide(request: Any, association: Any, header: Any) -> Any:
         await asyncio.sleep(0)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import _config, build_context, build_role, evt
+from dimsefast import __version__, _config, build_context, build_role, evt
 from dimsefast.presentation import PresentationContext
 from dimsefast.sop_class import CTImageStorage, Verification
 from faces import AE, face  # noqa: F401
+from pydicom import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from test_lifecycle import raw_listener
 from test_sending import ct
 from test_services import FIND, GET, MOVE, connect, provider, query
 
@@ -220,3 +225,72 @@ def test_a_cancellation_in_a_context_that_was_not_accepted_is_not_sent(caplog: p
             assoc.send_c_cancel(1, context_id=77)
             assert "77 is not the ID of an accepted presentation context" in caplog.text
             assert [status.Status for status, _ in assoc.send_c_find(query(PatientID="*"), FIND)] == [0xFF00, 0]
+
+
+def test_an_event_made_by_hand_may_be_cancelled() -> None:
+    """As tests of handlers make them."""
+    request = Dataset()
+    request.MessageID = 7
+    asked = {"request": request, "_is_cancelled": lambda number: number == 7}
+    assert evt.Event(None, evt.EVT_C_FIND, asked).is_cancelled is True  # type: ignore[arg-type]
+    request.MessageID = 8
+    assert evt.Event(None, evt.EVT_C_FIND, asked).is_cancelled is False  # type: ignore[arg-type]
+
+
+# Ends
+
+
+def test_a_connection_that_is_closed_before_the_answer(caplog: pytest.LogCaptureFixture) -> None:
+    with raw_listener(b"\x02\0\0\0\0\xff", close=True) as port:
+        assert AE().associate("127.0.0.1", port, contexts=ECHO).is_aborted
+    wait_until(lambda: "Connection closed before the entire PDU was received" in caplog.text)
+
+
+@pytest.mark.blocking
+def test_a_server_has_what_is_looked_at_of_its_socket() -> None:
+    server = provider()
+    assert server.socket.getsockname() == ("127.0.0.1", server.port)
+    server.socket.close()
+    assert AE().associate("127.0.0.1", server.port, contexts=ECHO).is_aborted
+    server.shutdown()
+
+
+# Files and Python
+
+
+def test_a_file_that_is_not_decoded_must_say_what_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dataset = ct(1)
+    del dataset.file_meta.MediaStorageSOPClassUID
+    dataset.save_as(tmp_path / "meta.dcm")
+    with provider((evt.EVT_C_STORE, lambda event: 0)) as server, connect(server, CTImageStorage) as assoc:
+        assert assoc.send_c_store(tmp_path / "meta.dcm").Status == 0
+        monkeypatch.setattr(_config, "STORE_SEND_CHUNKED_DATASET", True)
+        with pytest.raises(AttributeError, match="STORE_SEND_CHUNKED_DATASET"):
+            assoc.send_c_store(tmp_path / "meta.dcm")
+
+
+@pytest.mark.blocking
+def test_a_python_without_its_ssl_module() -> None:
+    program = """
+import sys
+sys.modules["ssl"] = None
+from dimsefast import AE, TLS
+ae = AE()
+ae.add_supported_context("1.2.840.10008.1.1")
+ae.add_requested_context("1.2.840.10008.1.1")
+try:
+    ae.start_server(("127.0.0.1", 0), block=False, ssl_context=object())
+except RuntimeError as error:
+    print(error)
+with ae.start_server(("127.0.0.1", 0), block=False) as server, ae.connect("127.0.0.1", server.port) as assoc:
+    print(assoc.send_c_echo().Status)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout.splitlines()[1:], done.stderr) == (["0"], "")
+    assert "no ssl module" in done.stdout
+
+
+@pytest.mark.blocking
+def test_the_version_as_scripts_read_it() -> None:
+    done = subprocess.run([sys.executable, "-m", "dimsefast", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"{__version__}\n"

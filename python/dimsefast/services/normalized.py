@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("dimsefast.services")
 
 #: Elements that a handler may add to a response beyond those of any service (PS3.7 Annex C).
-_EXTRA = ("AttributeIdentifierList", "AffectedSOPInstanceUID")
+_EXTRA = ("AttributeIdentifierList", "AffectedSOPClassUID", "AffectedSOPInstanceUID")
 #: PS3.7 Annex C: what a request gets that lacks one of its own elements.
 _INVALID_INSTANCE, _NO_SUCH_CLASS, _NO_SUCH_EVENT, _NO_SUCH_ACTION = 0x0117, 0x0118, 0x0113, 0x0123
 _MISSING = {"EventTypeID": _NO_SUCH_EVENT, "ActionTypeID": _NO_SUCH_ACTION}

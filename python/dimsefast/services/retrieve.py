@@ -125,7 +125,8 @@ def move(association: AssociationBase, request: Request) -> None:
         announced = _count(_next(items, evt.EVT_C_MOVE, association, MOVE_BAD_COUNT), MOVE_BAD_COUNT)
         try:
             options = MoveOptions.taken_from(keywords)
-        except ValueError as error:
+            options.bridge(association._waiting, keywords)
+        except (TypeError, ValueError) as error:
             LOGGER.error("the options of move destination %s: %s", name, error)
             raise _Finished(MOVE_BAD_DESTINATION, comment(f"{name}: {error}")) from None
 

@@ -281,6 +281,7 @@ impl Core {
         if self.end.is_some() {
             return;
         }
+        self.log_end(&end);
         self.cancel_all();
         self.incoming = None;
         self.jobs.drop_requests();
@@ -288,7 +289,6 @@ impl Core {
             // Its seat is free for the next one as soon as the peer can know that it is over.
             self.admission = None;
         }
-        self.log_end(&end);
         self.count_end(&end);
         self.notify(match end {
             End::Rejected(_) => Notice::Rejected,
@@ -315,10 +315,20 @@ impl Core {
                     format!("Network timeout reached: association aborted: {}", self.parties())
                 });
             }
+            End::Aborted { cause: AbortCause::PeerClosed, .. } if self.awaits_bytes() => {
+                log::record(Level::Error, || {
+                    format!("Connection closed before the entire PDU was received: {}", self.parties())
+                });
+            }
             End::Aborted { cause, .. } => {
                 log::record(Level::Info, || format!("association aborted ({cause}): {}", self.parties()));
             }
         }
+    }
+
+    /// Whether the peer has not said all that it had to: an answer, a PDU, or a message.
+    fn awaits_bytes(&self) -> bool {
+        !self.established || self.incoming.is_some() || !self.unread.is_empty()
     }
 
     /// Who is at the two ends, for a line in the log.
