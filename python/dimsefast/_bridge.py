@@ -10,13 +10,17 @@ import socket
 import threading
 import time
 import weakref
+from typing import TYPE_CHECKING
 
 from . import _core
 from .log import LOGGER
 
-with contextlib.suppress(ImportError):
-    # Python can be built without it: then nobody has a context to give.
+if TYPE_CHECKING:
     import ssl
+else:
+    # Python can be built without it: then nobody has a context to give.
+    with contextlib.suppress(ImportError):
+        import ssl
 
 #: What is moved in one step, in bytes.
 _CHUNK = 256 * 1024

@@ -57,7 +57,7 @@ class AssociationBase:
         self._connection: _core.Connection | None = None
         self._acse_timeout = ae.acse_timeout
         self._network_timeout = ae.network_timeout
-        self._network_timeout_response = ae.network_timeout_response
+        self._network_timeout_response: NetworkTimeoutResponse = ae.network_timeout_response
         self.dimse_timeout = ae.dimse_timeout
         self.connection_timeout = ae.connection_timeout
         self._contexts_cache: list[PresentationContext] | None = None
