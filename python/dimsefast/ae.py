@@ -141,7 +141,7 @@ class Entity(EntitySettings):
             raise TypeError(f"the port is an int, not {type(port).__name__}")
         bind = local_address(bind_address)
         context, server_name = (None, None) if tls_args is None else tls_args
-        if context is not None and server_name is None and context.check_hostname:
+        if server_name is None and getattr(context, "check_hostname", False):
             server_name = host
         secured, bridged = security(tls, context, server_side=False, server_name=server_name)
         called = validate_ae_title(ae_title, "the peer's AE title")

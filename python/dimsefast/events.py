@@ -210,8 +210,8 @@ class Event:
         Of an event that a test of a handler made by hand: what `_is_cancelled` among its attributes, a function of the
         Message ID, returns.
         """
-        if (said := self.__dict__.get("_is_cancelled")) is not None:
-            return bool(said(self.message_id))
+        if "_is_cancelled" in self.__dict__ and "request" in self.__dict__:
+            return bool(self.__dict__["_is_cancelled"](self.message_id))
         return self.event in (EVT_C_FIND, EVT_C_GET, EVT_C_MOVE) and bool(self.__dict__["request"].is_cancelled)
 
     @property

@@ -150,7 +150,7 @@ def test_what_a_move_handler_says_of_its_destination_may_be_async(on_loop: Any) 
                 assert counts(status) == (0, None, 1, 0, 0)
                 here = threading.get_ident()
                 assert told == [("established here", here), ("stored 0", here)]
-                handlers = [evt.EVT_ESTABLISHED]
+                handlers = [3]
                 *_, (status, _) = [one async for one in assoc.send_c_move(ASKED, "OTHER", MOVE)]
                 assert status.Status == 0xC515
 
