@@ -199,7 +199,7 @@ impl Driven {
                     self.begun = true;
                 }
                 Event::Accepted(_) => assert!(self.is_requestor && self.finals == 0),
-                Event::ReleaseRequested => assert!(self.finals == 0),
+                Event::ReleaseRequested | Event::NetworkTimeout => assert!(self.finals == 0),
                 Event::Rejected(_) | Event::Released | Event::Aborted { .. } => self.finals += 1,
                 Event::CloseTransport => self.closes += 1,
             }

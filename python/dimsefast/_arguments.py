@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from . import _config, _core
 from ._validators import validate_ae_title
 from .events import HandlerTable
 from .presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
 from .tls import TLS
+
+if TYPE_CHECKING:
+    import ssl
 
 #: What `evt_handlers` takes: (event, handler) or (event, handler, [arguments]) each.
 Handlers = Sequence[tuple[Any, ...]]
@@ -25,6 +27,18 @@ def seconds(value: Any, default: float | None) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
         return default
+    return value
+
+
+#: What an association does when its network time-out has passed.
+NetworkTimeoutResponse = Literal["A-ABORT", "A-P-ABORT", "A-RELEASE"]
+
+
+def checked_timeout_response(value: NetworkTimeoutResponse) -> NetworkTimeoutResponse:
+    """The same; ValueError for what is none."""
+    if value not in get_args(NetworkTimeoutResponse):
+        names = ", ".join(get_args(NetworkTimeoutResponse))
+        raise ValueError(f"the response to a network time-out is one of {names}, not {value!r}")
     return value
 
 
@@ -131,7 +145,8 @@ def security(
 ) -> tuple[_core.Tls | None, bool]:
     """What is beneath an association as the core takes it: TLS of its own, or a bridge to an `ssl.SSLContext`.
 
-    Raises TypeError for what is neither, ValueError for both, or a context that is not for this side.
+    Raises TypeError for what is neither, ValueError for both, or a context that is not for this side, RuntimeError
+    where Python was built without its ssl module.
     """
     if tls is not None and not isinstance(tls, TLS):
         raise TypeError(f"tls is a dimsefast.TLS, not {type(tls).__name__}; an ssl.SSLContext goes by its own argument")
@@ -139,6 +154,10 @@ def security(
         return (None if tls is None else tls._core), False
     if tls is not None:
         raise ValueError("tls and an ssl.SSLContext are two ways of the same: give one of them")
+    try:
+        import ssl
+    except ImportError as error:
+        raise RuntimeError("this Python has no ssl module, as an ssl.SSLContext needs: `tls` needs none") from error
     if not isinstance(context, ssl.SSLContext):
         raise TypeError(f"this is an ssl.SSLContext, not {type(context).__name__}")
     try:

@@ -7,13 +7,20 @@ import logging
 import os
 import selectors
 import socket
-import ssl
 import threading
 import time
 import weakref
+from typing import TYPE_CHECKING
 
 from . import _core
 from .log import LOGGER
+
+if TYPE_CHECKING:
+    import ssl
+else:
+    # Python can be built without it: then nobody has a context to give.
+    with contextlib.suppress(ImportError):
+        import ssl
 
 #: What is moved in one step, in bytes.
 _CHUNK = 256 * 1024

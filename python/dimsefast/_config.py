@@ -12,8 +12,8 @@ LOG_HANDLER_LEVEL: Literal["standard", "none"] = "standard"
 #: identify patients. Read when an association begins.
 LOG_REQUEST_IDENTIFIERS: bool = False
 LOG_RESPONSE_IDENTIFIERS: bool = False
-#: There for programs written for pynetdicom: files are always sent without being decoded where their transfer syntax
-#: was accepted.
+#: Whether files are never decoded to find out what they are: where the file meta group does not say it, that is an
+#: AttributeError. They are sent without being decoded in either case, where their transfer syntax was accepted.
 STORE_SEND_CHUNKED_DATASET: bool = False
 #: Whether received objects go to a temporary file each (`event.dataset_path`) instead of memory.
 STORE_RECV_CHUNKED_DATASET: bool = False

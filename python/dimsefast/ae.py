@@ -55,8 +55,8 @@ Server = TypeVar("Server", bound=ServerBase)
 class Entity(EntitySettings):
     """What an application entity is in both faces: its settings, and how it opens and accepts associations."""
 
-    def __init__(self, ae_title: str | None = None) -> None:
-        super().__init__(DEFAULT_AE_TITLE if ae_title is None else ae_title)
+    def __init__(self, ae_title: str = DEFAULT_AE_TITLE) -> None:
+        super().__init__(ae_title)
         self._servers: list[Any] = []
         self._associations: weakref.WeakSet[AssociationBase] = weakref.WeakSet()
         #: Ended associations whose handlers have not yet been told of everything.
@@ -141,7 +141,7 @@ class Entity(EntitySettings):
             raise TypeError(f"the port is an int, not {type(port).__name__}")
         bind = local_address(bind_address)
         context, server_name = (None, None) if tls_args is None else tls_args
-        if context is not None and server_name is None and context.check_hostname:
+        if server_name is None and getattr(context, "check_hostname", False):
             server_name = host
         secured, bridged = security(tls, context, server_side=False, server_name=server_name)
         called = validate_ae_title(ae_title, "the peer's AE title")
@@ -182,7 +182,10 @@ class Entity(EntitySettings):
             dump.log_unreachable(error)
             return association, error
         association._attach(connection)
-        if association._ended("aborted") and association._ending().startswith("ACSE"):
+        if association.network_timeout_response != "A-ABORT":
+            association._apply_timeouts()
+        end = connection.end
+        if end is not None and end[0] == "aborted" and end[4].startswith("ACSE"):
             dump.log_timeout("ACSE")
         if not association.is_established and (problem := connection.security.failure) is not None:
             association.failure = f"{called.strip()}@{host}:{port}: {problem[1]}"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydicom.uid import UID
 
 from . import _config, _core, services
+from ._arguments import NetworkTimeoutResponse, checked_timeout_response
 from ._uids import OTHER_UPS, UPS_PUSH, uid
 from .events import EventType, HandlerTable
 from .notices import ANY_NOTICE, NOTICE_BY_NAME, OBSERVE, core_bits
@@ -56,6 +57,7 @@ class AssociationBase:
         self._connection: _core.Connection | None = None
         self._acse_timeout = ae.acse_timeout
         self._network_timeout = ae.network_timeout
+        self._network_timeout_response: NetworkTimeoutResponse = ae.network_timeout_response
         self.dimse_timeout = ae.dimse_timeout
         self.connection_timeout = ae.connection_timeout
         self._contexts_cache: list[PresentationContext] | None = None
@@ -218,7 +220,7 @@ class AssociationBase:
 
     @property
     def network_timeout(self) -> float | None:
-        """Seconds without any traffic after which the association is aborted; None for no limit."""
+        """Seconds without any traffic after which the association is ended; None for no limit."""
         return self._network_timeout
 
     @network_timeout.setter
@@ -226,9 +228,21 @@ class AssociationBase:
         self._network_timeout = value
         self._apply_timeouts()
 
+    @property
+    def network_timeout_response(self) -> NetworkTimeoutResponse:
+        """How it is ended then: "A-ABORT", "A-P-ABORT" or "A-RELEASE"; see `AE.network_timeout_response`."""
+        return self._network_timeout_response
+
+    @network_timeout_response.setter
+    def network_timeout_response(self, value: NetworkTimeoutResponse) -> None:
+        self._network_timeout_response = checked_timeout_response(value)
+        self._apply_timeouts()
+
     def _apply_timeouts(self) -> None:
         if self._connection is not None:
-            self._connection.set_timeouts(core_timeout(self._acse_timeout), core_timeout(self._network_timeout))
+            self._connection.set_timeouts(
+                core_timeout(self._acse_timeout), core_timeout(self._network_timeout), self._network_timeout_response
+            )
 
     @property
     def _takes_any_storage(self) -> bool:

@@ -18,6 +18,8 @@ from .pdu import A_ABORT_RQ, A_ASSOCIATE_AC, A_ASSOCIATE_RJ, A_ASSOCIATE_RQ, A_R
 from .status import code_to_category
 
 if TYPE_CHECKING:
+    from pydicom.dataset import Dataset
+
     from .association_base import AssociationBase
     from .presentation import PresentationContext
     from .service_user import ServiceUser
@@ -54,6 +56,7 @@ _SERVICES = {
     "C-MOVE": "Move",
     "C-CANCEL": "Cancel",
 }
+_SUBOPERATIONS = ("Remaining", "Completed", "Failed", "Warning")
 #: Elements of a command set that a message is shown with, and their labels.
 _LABELS = (
     ("MessageID", "Message ID"),
@@ -114,10 +117,8 @@ def log_pdu(pdu: PDU, sent: bool) -> None:
         _log_block(f"{'OUTGOING' if sent else 'INCOMING'} {pdu.name} PDU", f"{pdu.name} PDU", pdu_lines(pdu, sent))
 
 
-def log_message(message: DIMSEMessage, sent: bool, association: AssociationBase) -> None:
-    """Logs a DIMSE message that passed."""
-    if not is_wanted():
-        return
+def log_message(message: DIMSEMessage, sent: bool, association: AssociationBase, ordinal: int) -> None:
+    """Logs a DIMSE message that passed; `ordinal` tells which response to its request it is, from 1 on."""
     service, _, direction = message.message_type.rpartition(" ")
     step = "Sending" if sent else "Received"
     name = _SERVICES.get(service, service)
@@ -125,13 +126,12 @@ def log_message(message: DIMSEMessage, sent: bool, association: AssociationBase)
     if direction == "RSP":
         status = _status(command.get("Status"))
         if not sent and service in ("C-FIND", "C-GET", "C-MOVE"):
-            is_pending = command.get("Status") in (0xFF00, 0xFF01)
-            LOGGER.info("%s SCP %s: %s", name, "Response" if is_pending else "Result", status)
+            _log_answer(name, command, ordinal)
         else:
             LOGGER.info("%s %s Response (Status: %s)", step, name, status)
     else:
         number = command.get("MessageID", command.get("MessageIDBeingRespondedTo"))
-        LOGGER.info("%s %s Request (MsgID %s)", step, name, number)
+        LOGGER.info("Sending %s Request: MsgID %s" if sent else "Received %s Request (MsgID %s)", name, number)
     if not LOGGER.isEnabledFor(logging.DEBUG):
         return
     _log_block(f"{'OUTGOING' if sent else 'INCOMING'} DIMSE MESSAGE", "DIMSE MESSAGE", message_lines(message))
@@ -139,6 +139,22 @@ def log_message(message: DIMSEMessage, sent: bool, association: AssociationBase)
     if shown and message.data_set is not None and service in ("C-FIND", "C-GET", "C-MOVE"):
         syntax = str(association._context_tuple(message.context_id).transfer_syntax)
         LOGGER.debug("# Identifier\n%s", decode_dataset(message.data_set.getvalue(), syntax))
+
+
+def _log_answer(name: str, command: Dataset, ordinal: int) -> None:
+    """Logs a response to our C-FIND, C-GET or C-MOVE."""
+    code = command.get("Status")
+    # PS3.4 Annex HH: the one status of a C-FIND that is no end and not Pending either.
+    if code == 0xB001 and name == "Find":
+        words = "Warning - Matching reached response limit, subsequent request may return additional matches"
+    else:
+        words = "none" if code is None else code_to_category(code)
+    is_last = code not in (0xFF00, 0xFF01, 0xB001)
+    what = "Result: " if is_last else f"Response: {ordinal} - "
+    LOGGER.info("%s SCP %s%s (%s)", name, what, "none" if code is None else f"0x{code:04X}", words)
+    if name != "Find":
+        counts = [command.get(f"NumberOf{which}Suboperations") or 0 for which in _SUBOPERATIONS]
+        LOGGER.info("Sub-Operations Remaining: %s, Completed: %s, Failed: %s, Warning: %s", *counts)
 
 
 def _log_block(title: str, end: str, lines: list[str]) -> None:

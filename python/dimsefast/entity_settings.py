@@ -7,7 +7,14 @@ from typing import Any
 
 from pydicom.uid import UID
 
-from ._arguments import checked_contexts, keep_without, seconds, syntaxes
+from ._arguments import (
+    NetworkTimeoutResponse,
+    checked_contexts,
+    checked_timeout_response,
+    keep_without,
+    seconds,
+    syntaxes,
+)
 from ._validators import validate_ae_title, validate_uid
 from .presentation import (
     IMPLEMENTATION_UID,
@@ -41,6 +48,7 @@ class EntitySettings(QuotaOptions):
         self._acse_timeout: float | None = 30
         self._dimse_timeout: float | None = 30
         self._network_timeout: float | None = 60
+        self._network_timeout_response: NetworkTimeoutResponse = "A-ABORT"
         self._connection_timeout: float | None = None
         self._keep_alive: float | None = None
         self._maximum_associations = 10
@@ -49,6 +57,7 @@ class EntitySettings(QuotaOptions):
         self._require_called = False
         self._require_calling: list[str] = []
         self._operations = (1, 1)
+        self._prefer_own_syntaxes = False
         self._requested: list[PresentationContext] = []
         self._supported: dict[UID, PresentationContext] = {}
 
@@ -119,13 +128,26 @@ class EntitySettings(QuotaOptions):
 
     @property
     def network_timeout(self) -> float | None:
-        """Seconds without traffic after which an association is aborted; default 60, None for no limit."""
+        """Seconds without traffic after which an association is ended; default 60, None for no limit."""
         return self._network_timeout
 
     @network_timeout.setter
     def network_timeout(self, value: float | None) -> None:
         self._network_timeout = seconds(value, 60)
         self._set_on_associations("network_timeout", self._network_timeout)
+
+    @property
+    def network_timeout_response(self) -> NetworkTimeoutResponse:
+        """How an association is ended when `network_timeout` has passed: "A-ABORT" (default), "A-P-ABORT", aborted as
+        by the provider of the service; or "A-RELEASE", released, and aborted where the peer does not confirm within
+        `acse_timeout` or has left off within a message. Raises ValueError for anything else.
+        """
+        return self._network_timeout_response
+
+    @network_timeout_response.setter
+    def network_timeout_response(self, value: NetworkTimeoutResponse) -> None:
+        self._network_timeout_response = checked_timeout_response(value)
+        self._set_on_associations("network_timeout_response", value)
 
     @property
     def connection_timeout(self) -> float | None:
@@ -225,6 +247,19 @@ class EntitySettings(QuotaOptions):
         if not all(isinstance(number, int) and 0 <= number <= 0xFFFF for number in (invoked, performed)):
             raise ValueError(f"the numbers of operations are 0 (unlimited) to 65535, not {value!r}")
         self._operations = (invoked, performed)
+        self._refresh()
+
+    @property
+    def prefer_own_transfer_syntaxes(self) -> bool:
+        """Which transfer syntax is accepted where a peer proposes several that are supported: False (default) for the
+        first one that the peer proposes, which is mostly what its objects are in; True for the first one of the
+        supported context that the peer proposes, as with pynetdicom. For associations to come.
+        """
+        return self._prefer_own_syntaxes
+
+    @prefer_own_transfer_syntaxes.setter
+    def prefer_own_transfer_syntaxes(self, value: bool) -> None:
+        self._prefer_own_syntaxes = bool(value)
         self._refresh()
 
     def _refresh(self) -> None:

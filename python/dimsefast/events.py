@@ -205,7 +205,13 @@ class Event:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether a C-CANCEL has come, or the association is over (C-FIND, C-GET, C-MOVE); False for other events."""
+        """Whether a C-CANCEL has come, or the association is over (C-FIND, C-GET, C-MOVE); False for other events.
+
+        Of an event that a test of a handler made by hand: what `_is_cancelled` among its attributes, a function of the
+        Message ID, returns.
+        """
+        if "_is_cancelled" in self.__dict__ and "request" in self.__dict__:
+            return bool(self.__dict__["_is_cancelled"](self.message_id))
         return self.event in (EVT_C_FIND, EVT_C_GET, EVT_C_MOVE) and bool(self.__dict__["request"].is_cancelled)
 
     @property

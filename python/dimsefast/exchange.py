@@ -28,18 +28,19 @@ _STATUS_KEYWORDS = (
 )
 
 
-def refuse_own_handler(association: AssociationBase) -> None:
-    """Raises RuntimeError in a handler of the association: the request would wait for the handler, and that for it."""
-    if association._waiting.is_handling(association):
+def check_free(association: AssociationBase) -> None:
+    """Raises RuntimeError where no request can be sent from here."""
+    # An acceptor's handler may: nobody but the peer waits meanwhile. A requestor's would wait for its own request.
+    if association.is_requestor and association._waiting.is_handling(association):
         raise RuntimeError(
-            "a handler cannot send a request over the association whose request it handles: open another one"
+            "a requestor's handler cannot send requests over the association whose request it handles: open another one"
         )
+    association._live()
 
 
 async def begin(association: AssociationBase, msg_id: int | None) -> tuple[_core.Connection, int]:
     """The connection and a Message ID for one request, which `end` gives back."""
-    refuse_own_handler(association)
-    association._live()
+    check_free(association)
     if not association._bits & OBSERVE and dump.is_wanted():
         # Somebody has begun to read the log since.
         association._handlers_changed()

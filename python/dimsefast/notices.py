@@ -35,7 +35,18 @@ _OF_PDUS = (
     evt.EVT_PDU_RECV,
     evt.EVT_PDU_SENT,
 )
-_NEGOTIATION = (evt.EVT_ASYNC_OPS, evt.EVT_SOP_COMMON, evt.EVT_SOP_EXTENDED, evt.EVT_USER_ID)
+_NEGOTIATION = (
+    evt.EVT_ASYNC_OPS,
+    evt.EVT_SOP_COMMON,
+    evt.EVT_SOP_EXTENDED,
+    evt.EVT_USER_ID,
+    # Who is told of a request before it is answered may look, wait, or abort: it is answered behind them.
+    evt.EVT_CONN_OPEN,
+    evt.EVT_REQUESTED,
+    evt.EVT_ACSE_RECV,
+    evt.EVT_DATA_RECV,
+    evt.EVT_PDU_RECV,
+)
 
 
 def core_bits(handlers: HandlerTable) -> int:

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import UID
 
-from . import _core
+from . import _config, _core
 from .dataset import encode_dataset
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ def store_object(source: Storable) -> StoreObject:
         try:
             sop_class, sop_instance, transfer_syntax, offset = _core.read_file_meta(path)
         except ValueError as problem:
+            if _config.STORE_SEND_CHUNKED_DATASET:
+                raise AttributeError(f"{problem}; files are not decoded: STORE_SEND_CHUNKED_DATASET says so") from None
             return _from_dataset(_read(path, problem))
         return StoreObject(sop_class, sop_instance, transfer_syntax, None, path, None, offset)
     raise TypeError(f"an object to store is a Dataset, a path or the bytes of a file, not {type(source).__name__}")

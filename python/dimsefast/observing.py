@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import dump, evt
 from .acse_primitives import primitive_from
-from .dimse_messages import Assembler
+from .dimse_messages import Assembler, DIMSEMessage
 from .pdu import P_DATA_TF, PDU, pdu_from
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ class Observer:
 
     def __init__(self) -> None:
         self._assemblers = {True: Assembler(), False: Assembler()}
+        #: How many responses were sent, and received, to the requests in progress, by Message ID.
+        self._responses: dict[tuple[bool, int], int] = {}
 
     def take(self, association: AssociationBase, kind: str, argument: tuple[Any, ...]) -> None:
         """Something that the core saw: "sent" or "received" with (time, bytes), "transition" with (time, names)."""
@@ -70,7 +72,19 @@ class Observer:
         for message in assembler.add(pdu):
             if told:
                 tell(of_dimse, {"message": message})
-            dump.log_message(message, sent, association)
+            if dump.is_wanted():
+                dump.log_message(message, sent, association, self._ordinal(message, sent))
+
+    def _ordinal(self, message: DIMSEMessage, sent: bool) -> int:
+        """Which response to its request it is, from 1 on; 0 for a request."""
+        command = message.command_set
+        if "MessageIDBeingRespondedTo" not in command or "Status" not in command:
+            return 0
+        key = (sent, command.MessageIDBeingRespondedTo)
+        ordinal = self._responses.pop(key, 0) + 1
+        if command.Status in (0xFF00, 0xFF01, 0xB001):
+            self._responses[key] = ordinal
+        return ordinal
 
 
 _SENT = (evt.EVT_DATA_SENT, evt.EVT_PDU_SENT, evt.EVT_ACSE_SENT, evt.EVT_DIMSE_SENT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from pydicom.uid import UID
@@ -131,7 +132,13 @@ class PresentationContext:
 
     @abstract_syntax.setter
     def abstract_syntax(self, value: str | bytes | UID) -> None:
-        self._abstract_syntax = _uid(value, "an abstract syntax")
+        uid = _uid(value, "an abstract syntax")
+        if uid and not uid.is_valid:
+            words = f"Invalid 'abstract_syntax' value '{uid}' - UID is non-conformant"
+            if _config.ENFORCE_UID_CONFORMANCE:
+                raise ValueError(words)
+            LOGGER.warning(words)
+        self._abstract_syntax = uid
 
     @property
     def transfer_syntax(self) -> list[UID]:
@@ -155,7 +162,12 @@ class PresentationContext:
             uid = _uid(syntax, "a transfer syntax")
         except (TypeError, UnicodeDecodeError):
             return
+        if uid and _config.ENFORCE_UID_CONFORMANCE and not uid.is_valid:
+            LOGGER.error("'transfer_syntax' contains an invalid UID: '%s'", uid)
+            raise ValueError(f"'transfer_syntax' contains an invalid UID: '{uid}'")
         if uid and uid not in self._transfer_syntax and set(uid) <= set("0123456789."):
+            for doubt in _doubts(uid):
+                LOGGER.warning("A %s: '%s'", doubt, uid)
             self._transfer_syntax.append(uid)
 
     @property
@@ -244,12 +256,16 @@ def _uid(value: Any, name: str) -> UID:
         value = value.decode("ascii")
     if not isinstance(value, str):
         raise TypeError(f"{name} is a str, bytes or UID, not {type(value).__name__}")
-    uid = _made(value)
-    if uid and not uid.is_valid:
-        if _config.ENFORCE_UID_CONFORMANCE:
-            raise ValueError(f"{name} is not a valid UID: {value!r}")
-        LOGGER.warning("%s is not a valid UID: %r", name, value)
-    return uid
+    return _made(value)
+
+
+@lru_cache(maxsize=256)
+def _doubts(uid: UID) -> list[str]:
+    """What is odd about a transfer syntax, in words for the log."""
+    doubts = [] if uid.is_valid else ["non-conformant UID has been added to 'transfer_syntax'"]
+    if uid.type not in ("", "Transfer Syntax"):
+        doubts.append("UID has been added to 'transfer_syntax' that is not a transfer syntax")
+    return doubts
 
 
 def _role(value: Any) -> bool | None:

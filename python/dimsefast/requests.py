@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from . import _core
 from ._validators import validate_ae_title
-from .exchange import check_priority, exchange_one, refuse_own_handler, status_from
+from .exchange import check_free, check_priority, exchange_one, status_from
 from .objects import Storable, fitting_context, prepare_store, store_object
 from .responses import C_CANCEL_RQ, C_FIND_RQ, C_GET_RQ, C_MOVE_RQ, Responses
 from .sending import StoreResult
@@ -19,13 +20,14 @@ from .store_results import StoreResults
 if TYPE_CHECKING:
     from .association_base import AssociationBase
 
+LOGGER = logging.getLogger("dimsefast.requests")
+
 VERIFICATION = "1.2.840.10008.1.1"
 
 
 async def c_echo(association: AssociationBase, msg_id: int | None) -> Dataset:
     """See `Association.send_c_echo`."""
-    refuse_own_handler(association)
-    association._live()
+    check_free(association)
     context_id = association._usable(VERIFICATION)[0].context_id
 
     def exchange(connection: _core.Connection, number: int) -> Awaitable[_core.Message]:
@@ -54,9 +56,8 @@ async def c_store(
 
     async def exchange(connection: _core.Connection, number: int) -> _core.Message:
         store = await waiting.apart(prepare_store, connection, number, item, fitting, priority, originator)
-        timeout = association._core_dimse_timeout
-        await waiting.send(connection, store, timeout)
-        return await waiting.response(connection, [number], timeout)
+        await waiting.send(connection, store, association._core_dimse_timeout)
+        return await waiting.response(connection, [number], association._core_dimse_timeout)
 
     message = await exchange_one(association, msg_id, exchange)
     return StatusDataset() if message is None else status_from(message)
@@ -108,6 +109,10 @@ async def c_cancel(association: AssociationBase, msg_id: int, context_id: int | 
         if query_model is None:
             raise ValueError("a C-CANCEL needs the context ID or the query model of the request it ends")
         context_id = association._usable(query_model)[0].context_id
+    elif (found := connection.negotiation) is None or found.accepted_context(context_id) is None:
+        words = "%s: no C-CANCEL was sent for Message ID %s: %s is not the ID of an accepted presentation context"
+        LOGGER.warning(words, association._name, msg_id, context_id)
+        return
     timeout = association._core_dimse_timeout
     try:
         await association._waiting.request(connection, context_id, C_CANCEL_RQ, msg_id, [], None, timeout)

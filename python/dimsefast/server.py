@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How long `shutdown` waits for handlers that are still running, in seconds.
 SHUTDOWN_LIMIT = 5.0
+#: How long it then waits for the core's log records to be handled, in seconds.
+LOG_LIMIT = 1.0
 
 
 #: (abstract syntax, transfer syntaxes, SCU role, SCP role)
@@ -40,6 +42,7 @@ class Settings(NamedTuple):
     #: What is offered to some calling AEs in place of `contexts`, and to whom: AE title to index.
     offers: list[list[_Context]]
     contexts_by_calling: dict[str, int] | None
+    prefer_own_syntaxes: bool
     unrestricted_storage: bool
     maximum_associations: int
     maximum_per_calling: int | None
@@ -48,6 +51,7 @@ class Settings(NamedTuple):
     maximum_pdu_size: int
     acse_timeout: float | None
     network_timeout: float | None
+    network_timeout_response: str
     asynchronous_operations: tuple[int, int]
     implementation_class_uid: str
     implementation_version_name: str | None
@@ -92,6 +96,21 @@ class AddressInformation(NamedTuple):
         if self.is_ipv6:
             return (self.address, self.port, self.flowinfo, self.scope_id)
         return (self.address, self.port)
+
+
+class ListeningSocket:
+    """What programs use a server's socket for, which is the core's."""
+
+    def __init__(self, server: AssociationServer) -> None:
+        self._server = server
+
+    def getsockname(self) -> tuple[str, int] | tuple[str, int, int, int]:
+        """Where it listens."""
+        return self._server.address_info.as_tuple
+
+    def close(self) -> None:
+        """Shuts the server down."""
+        self._server.shutdown()
 
 
 class ServerBase:
@@ -194,6 +213,7 @@ class ServerBase:
             contexts_by_calling=None
             if by_calling is None
             else {title: index[id(offer)] for title, offer in by_calling.items()},
+            prefer_own_syntaxes=ae.prefer_own_transfer_syntaxes,
             unrestricted_storage=_config.UNRESTRICTED_STORAGE_SERVICE,
             maximum_associations=ae.maximum_associations,
             maximum_per_calling=ae.maximum_associations_per_calling_aet,
@@ -202,6 +222,7 @@ class ServerBase:
             maximum_pdu_size=ae.maximum_pdu_size,
             acse_timeout=core_timeout(ae.acse_timeout),
             network_timeout=core_timeout(ae.network_timeout),
+            network_timeout_response=ae.network_timeout_response,
             asynchronous_operations=ae.asynchronous_operations,
             implementation_class_uid=str(ae.implementation_class_uid),
             implementation_version_name=version,
@@ -257,6 +278,8 @@ class ServerBase:
     def _shutdown(self, grace: float, idle: float | None) -> None:
         self._core.shutdown(float(grace), idle, SHUTDOWN_LIMIT)
         self.ae._servers_changed(self)
+        # Who looks at the log now finds in it what has happened.
+        _core.flush_log(LOG_LIMIT)
 
     def bind(self, event: EventType, handler: Callable[..., Any], args: list[Any] | None = None) -> None:
         """Binds a handler, for the associations there are and those to come."""
@@ -290,6 +313,11 @@ class AssociationServer(ServerBase):
     def __init__(self, *arguments: Any) -> None:
         self._stopped = threading.Event()
         super().__init__(*arguments)
+
+    @property
+    def socket(self) -> ListeningSocket:
+        """Stands for the listening socket."""
+        return ListeningSocket(self)
 
     def serve_until_shutdown(self) -> None:
         """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from .exchange import refuse_own_handler
+from .exchange import check_free
 from .objects import Storable
 from .operation import Stream
 from .sending import StoreResult, Ticket, Transfer
@@ -39,8 +39,7 @@ class StoreResults(Stream[StoreResult]):
 
     async def _begin(self) -> None:
         association = self._association
-        refuse_own_handler(association)
-        association._live()
+        check_free(association)
         await association._operation.acquire()
         try:
             self._transfer = Transfer(association, self._priority, decompress=self._decompress)

@@ -130,6 +130,10 @@ class Waiting(ABC):
     async def apart(self, function: Callable[..., T], *arguments: Any) -> T:
         """Calls what may wait for a disk, or for long."""
 
+    @abstractmethod
+    def plain(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+        """A handler as a thread calls it that runs no loop."""
+
     def is_handling(self, association: AssociationBase) -> bool:
         """Whether the caller is a handler of this very association: what it waited for there could never come."""
         return threading.get_ident() in association._handler_threads
@@ -209,6 +213,9 @@ class _Blocking(Waiting):
 
     async def apart(self, function: Callable[..., T], *arguments: Any) -> T:
         return function(*arguments)
+
+    def plain(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+        return handler
 
     def is_cancellation(self, error: BaseException) -> bool:
         return False

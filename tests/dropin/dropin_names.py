@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import os
@@ -84,19 +85,28 @@ pytest.warns = _whatever_the_words(pytest.warns)
 
 
 class Started(subprocess.Popen):  # type: ignore[type-arg]
-    """A process that the suite starts. It gives servers half a second to listen, which is not for every machine."""
+    """A process that the suite starts. It gives servers half a second to listen, and a program a second to send five
+    objects, which is not for every machine.
+    """
 
     last: subprocess.Popen[Any] | None = None
+    sending: subprocess.Popen[Any] | None = None
 
     def __init__(self, command: Any, *arguments: Any, **options: Any) -> None:
         super().__init__(command, *arguments, **options)
         if any(str(part).endswith("scp") for part in command):
             Started.last = self
+        if "storescu" in command:
+            Started.sending = self
 
 
 def sleep_until_it_listens(seconds: float, _sleep: Callable[[float], None] = time.sleep) -> None:
-    """`time.sleep`, and before that a wait for the server that was started last."""
+    """`time.sleep`, and before that a wait for the server, and the end of the sender, that was started last."""
     process, Started.last = Started.last, None
+    sending, Started.sending = Started.sending, None
+    if sending is not None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            sending.wait(timeout=30)
     deadline = time.monotonic() + 30
     while process is not None and process.poll() is None and time.monotonic() < deadline:
         with socket.socket() as probe:

@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 from conftest import wait_until
+from dimsefast import AE, build_context
+from dimsefast.sop_class import Verification
 from pydicom import dcmread
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from .conftest import Sample, call, equal, free_port, listens
 from .test_dcmtk import dcmqrscp
@@ -18,9 +21,9 @@ from .test_dcmtk import dcmqrscp
 __all__ = ["dcmqrscp"]
 
 
-def app(*arguments: object, folder: Path, status: int = 0) -> str:
+def app(*arguments: object, folder: Path, status: int = 0, typed: str = "") -> str:
     command = [sys.executable, "-m", "dimsefast", *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, input=typed, timeout=100, check=False)
     assert done.returncode == status, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout + done.stderr
@@ -56,6 +59,40 @@ def test_echo_both_ways(provider: Callable[..., int], tmp_path: Path) -> None:
     assert "unable to connect to remote" in refused
 
 
+@pytest.mark.parametrize(
+    ("preference", "accepted"),
+    [
+        ((), ImplicitVRLittleEndian),
+        (("-x=",), ExplicitVRLittleEndian),
+        (("-xe",), ExplicitVRLittleEndian),
+        (("-xb",), ExplicitVRBigEndian),
+        (("-xi",), ImplicitVRLittleEndian),
+    ],
+)
+def test_the_transfer_syntax_that_an_acceptor_prefers(
+    provider: Callable[..., int], preference: tuple[str, ...], accepted: str
+) -> None:
+    port = provider("echoscp", *preference)
+    proposed = [ImplicitVRLittleEndian, ExplicitVRBigEndian, ExplicitVRLittleEndian]
+    with AE().connect("127.0.0.1", port, contexts=[build_context(Verification, proposed)]) as assoc:
+        (context,) = assoc.accepted_contexts
+        assert context.transfer_syntax == [accepted]
+
+
+def test_a_program_that_is_terminated_has_said_everything() -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "dimsefast", "echoscp", str(port), "-v"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    wait_until(lambda: listens(port), "echoscp to listen")
+    with AE().connect("127.0.0.1", port, contexts=[build_context(Verification)]) as assoc:
+        assert assoc.send_c_echo().Status == 0
+    process.terminate()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in said
+    words = ("Accepting Association", "Received Echo Request", "Received C-ECHO request from", "Association Released")
+    assert all(one in said for one in words), said
+
+
 def test_store_both_ways(provider: Callable[..., int], tmp_path: Path, samples: dict[str, Sample]) -> None:
     port = provider("storescp", "-od", "in", "-x=")
     one, two = samples["explicit"], samples["RLE"]
@@ -72,7 +109,7 @@ def test_query_and_retrieve(dcmqrscp: tuple[int, int, int], tmp_path: Path, samp
     peer = ("127.0.0.1", port, "-aec", "ARCHIVE", "-aet", "SELF")
     keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={dcmread(found.path).StudyInstanceUID}")
     shown = app("findscu", *peer, "-v", "-S", "-w", *keys, "-k", "PatientID=", folder=tmp_path)
-    assert "Find SCP Result: 0x0000 - Success" in shown
+    assert "Find SCP Result: 0x0000 (Success)" in shown
     assert dcmread(tmp_path / "rsp000001.dcm").PatientID == found.patient_id
     app("getscu", *peer, "-S", *keys, "-od", "got", folder=tmp_path)
     assert dcmread(tmp_path / "got" / f"CT.{found.sop_instance}").PixelData == dcmread(found.path).PixelData
@@ -95,7 +132,10 @@ def test_the_archive(tmp_path: Path, samples: dict[str, Sample]) -> None:
         peer = ("127.0.0.1", port, "-aec", "QR", "-aet", "SELF", "-S")
         keys = ("-k", "QueryRetrieveLevel=STUDY", "-k", f"StudyInstanceUID={dcmread(found.path).StudyInstanceUID}")
         shown = app("findscu", *peer, "-v", *keys, folder=tmp_path)
-        assert "Find SCP Response: 0xFF00 - Pending" in shown
+        assert "Find SCP Response: 1 - 0xFF00 (Pending)" in shown
+        # The unique keys above the level may be left out.
+        shown = app("findscu", *peer, "-v", "-k", "QueryRetrieveLevel=IMAGE", "-k", "SOPInstanceUID=", folder=tmp_path)
+        assert "Find SCP Result: 0x0000 (Success)" in shown and "Response: 1 - 0xFF00 (Pending)" in shown
         storage = ("--store", "--store-port", own, "--store-aet", "SELF", "-od", "moved")
         app("movescu", *peer, "-aem", "SELF", *keys, *storage, folder=tmp_path)
         assert equal(tmp_path / "moved" / f"CT.{found.sop_instance}", found)
@@ -103,7 +143,9 @@ def test_the_archive(tmp_path: Path, samples: dict[str, Sample]) -> None:
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
-    app("qrscp", "-c", "qr.ini", "--clean", folder=tmp_path)
+    app("qrscp", "-c", "qr.ini", "--clean", folder=tmp_path, typed="no\n")
+    assert list((tmp_path / "instances").rglob("*.dcm"))
+    app("qrscp", "-c", "qr.ini", "--clean", folder=tmp_path, typed="yes\n")
     assert not list((tmp_path / "instances").rglob("*.dcm"))
 
 

@@ -1,4 +1,4 @@
-"""The programs of docs/moving-from-pynetdicom.md, in both spellings, against DCMTK."""
+"""The programs of docs/moving-from-pynetdicom.md, in both spellings, against DCMTK or each other."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import wait_until
-from pydicom import dcmread
+from dimsefast.sop_class import ModalityPerformedProcedureStep
+from pydicom import Dataset, dcmread
 
 from .conftest import Sample, call, equal, free_port, listens, program
 from .test_dcmtk import dcmqrscp
@@ -63,7 +65,7 @@ def run(command: list[str], folder: Path) -> str:
 
 
 def test_each_program_has_its_diff_and_it_is_the_imports() -> None:
-    assert len(PROGRAMS) == len(DIFFS) == 5
+    assert len(PROGRAMS) == len(DIFFS) == 6
     for title, diff in DIFFS.items():
         old = [line[1:] for line in diff.splitlines() if line[0] == "-"]
         new = [line[1:] for line in diff.splitlines() if line[0] == "+"]
@@ -145,3 +147,39 @@ def test_providing(
     call("getscu", "-P", "-aec", "ARCHIVE", "-od", into, "127.0.0.1", port, *keys)
     # In the transfer syntax that getscu likes best.
     assert dcmread(next(into.iterdir())).PixelData == dcmread(found.path).PixelData
+
+
+@spellings
+def test_performed_procedure_steps(
+    script: Callable[..., list[str]], serve: Callable[[list[str], int], None], library: str
+) -> None:
+    """A modality of the other library: it begins a step, and completes it once."""
+    port = free_port()
+    serve(script("Performed procedure steps", library, port), port)
+    other = "dimsefast" if library == "pynetdicom" else "pynetdicom"
+    ae: Any = pytest.importorskip(other).AE("MODALITY")
+    step, end = Dataset(), Dataset()
+    step.PerformedProcedureStepStatus, end.PerformedProcedureStepStatus = "IN PROGRESS", "COMPLETED"
+    step.PatientID = "4711"
+    ae.add_requested_context(ModalityPerformedProcedureStep)
+    assoc = ae.associate("127.0.0.1", port)
+    assert assoc.is_established
+    try:
+        sop_class = str(ModalityPerformedProcedureStep)
+
+        def create(attributes: Dataset, uid: str) -> Any:
+            return assoc.send_n_create(attributes, sop_class, uid)
+
+        def change(attributes: Dataset, uid: str) -> Any:
+            return assoc.send_n_set(attributes, sop_class, uid)
+
+        assert create(end, "1.2.1")[0].Status == 0x0106
+        status, created = create(step, "1.2.1")
+        assert (status.Status, created.PatientID) == (0x0000, "4711")
+        assert create(step, "1.2.1")[0].Status == 0x0111
+        assert change(end, "1.2.2")[0].Status == 0x0112
+        status, changed = change(end, "1.2.1")
+        assert (status.Status, changed.PerformedProcedureStepStatus, changed.PatientID) == (0, "COMPLETED", "4711")
+        assert change(end, "1.2.1")[0].Status == 0x0110
+    finally:
+        assoc.release()

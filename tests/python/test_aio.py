@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from dimsefast import AssociationTimeout, PeerUnreachable, aio, build_context, build_role, evt
-from dimsefast.sop_class import CTImageStorage, Verification
+from dimsefast.sop_class import CTImageStorage, PrintJob, Verification
 from loops import ASKED, connect, match, provider, silent_listener, until
 from pydicom import dcmread
 from service_cases import CT, FIND, GET, MOVE, counts, query
@@ -122,6 +122,41 @@ def test_async_generators_answer_find_get_and_move(on_loop: Any, tmp_path: Path)
     on_loop(main)
 
 
+def test_what_a_move_handler_says_of_its_destination_may_be_async(on_loop: Any) -> None:
+    told: list[tuple[str, int]] = []
+
+    async def on_established(event: Any, *more: str) -> None:
+        await asyncio.sleep(0)
+        told.append((f"established {more[0]}", threading.get_ident()))
+
+    async def report(result: Any) -> None:
+        await asyncio.sleep(0)
+        told.append((f"stored {result.status}", threading.get_ident()))
+
+    async def main() -> None:
+        handlers: Any = [(evt.EVT_ESTABLISHED, on_established, ["here"])]
+
+        async def on_move(event: Any) -> AsyncIterator[Any]:
+            yield "127.0.0.1", receiver.port, {"evt_handlers": handlers, "report": report}
+            yield 1
+            yield 0xFF00, CT
+
+        async with (
+            provider((evt.EVT_C_STORE, lambda event: 0)) as receiver,
+            provider((evt.EVT_C_MOVE, on_move)) as server,
+        ):
+            async with await connect(server) as assoc:
+                *_, (status, _) = [one async for one in assoc.send_c_move(ASKED, "OTHER", MOVE)]
+                assert counts(status) == (0, None, 1, 0, 0)
+                here = threading.get_ident()
+                assert told == [("established here", here), ("stored 0", here)]
+                handlers = [3]
+                *_, (status, _) = [one async for one in assoc.send_c_move(ASKED, "OTHER", MOVE)]
+                assert status.Status == 0xC515
+
+    on_loop(main)
+
+
 def test_where_an_object_goes_may_be_asked_for_on_the_loop(on_loop: Any, tmp_path: Path) -> None:
     async def decide(request: Any, association: Any, header: Any) -> Any:
         await asyncio.sleep(0)
@@ -154,33 +189,45 @@ def test_what_an_async_handler_raises_is_its_status(on_loop: Any, caplog: pytest
     assert "on purpose" in caplog.text
 
 
-def test_a_request_on_the_association_whose_async_handler_runs_is_an_error_at_once(on_loop: Any) -> None:
+def test_a_request_on_the_association_whose_async_handler_runs_is_an_error_at_once_for_a_requestor(
+    on_loop: Any,
+) -> None:
     caught: list[str] = []
-
-    async def on_store(event: Any) -> int:
-        with pytest.raises(RuntimeError, match="whose request it handles") as raised:
-            await event.assoc.send_c_echo()
-        caught.append(str(raised.value))
-        later.append(asyncio.ensure_future(after(event.assoc)))
-        return 0
-
-    async def after(assoc: Any) -> None:
-        """What a handler leaves behind may use it: it is this side that has no context for it."""
-        await over.wait()
-        with pytest.raises(ValueError, match="no accepted presentation context"):
-            await assoc.send_c_echo()
-
+    statuses: list[int] = []
     later: list[Any] = []
     over = asyncio.Event()
 
+    async def on_report(event: Any) -> Any:
+        with pytest.raises(RuntimeError, match="whose request it handles") as raised:
+            await event.assoc.send_n_get([], PrintJob, "1.2.3")
+        caught.append(str(raised.value))
+        later.append(asyncio.ensure_future(after(event.assoc)))
+        return 0x0107, None
+
+    async def after(assoc: Any) -> None:
+        """What a handler leaves behind may use it."""
+        await over.wait()
+        assert (await assoc.send_n_get([], PrintJob, "1.2.3"))[0].Status == 0
+
+    async def on_get(event: Any) -> Any:
+        if not statuses:
+            status, _ = await event.assoc.send_n_event_report(None, 1, PrintJob, "1.2.3")
+            statuses.append(status.Status)
+        return 0x0000, None
+
     async def main() -> None:
-        async with provider((evt.EVT_C_STORE, on_store)) as server, await connect(server) as assoc:
-            assert (await assoc.send_c_store(CT)).Status == 0
+        ae = aio.AE()
+        ae.add_supported_context(PrintJob)
+        ae.add_requested_context(PrintJob)
+        server = await ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_N_GET, on_get)])
+        handlers = [(evt.EVT_N_EVENT_REPORT, on_report)]
+        async with server, await ae.connect("127.0.0.1", server.port, evt_handlers=handlers) as assoc:
+            assert (await assoc.send_n_get([], PrintJob, "1.2.3"))[0].Status == 0
             over.set()
             await later[0]
 
     on_loop(main)
-    assert len(caught) == 1
+    assert (len(caught), statuses) == (1, [0x0107])
 
 
 @pytest.mark.parametrize("how", ["release", "abort"])

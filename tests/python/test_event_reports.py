@@ -104,6 +104,30 @@ def test_a_report_that_comes_together_with_an_answer() -> None:
 
 
 @pytest.mark.blocking
+def test_an_acceptors_handler_reports_over_the_association_whose_request_it_handles() -> None:
+    """As a print server does; the requestor's handler cannot ask back, as it would wait for itself."""
+    uid, problems = StorageCommitmentPushModel, []
+    statuses: list[int] = []
+
+    def on_action(event: Any) -> Any:
+        statuses.extend(send(event.assoc, "N-EVENT-REPORT", uid)[0].Status for _ in range(3))
+        return 0x0000, None
+
+    def on_report(event: Any) -> Any:
+        try:
+            send(event.assoc, "N-ACTION", uid)
+        except RuntimeError as error:
+            problems.append(str(error))
+        return 0x0107, None
+
+    with serve((evt.EVT_N_ACTION, on_action), uids=[uid]) as server:
+        with connect(server, uid, evt_handlers=[(evt.EVT_N_EVENT_REPORT, on_report)]) as assoc:
+            assert send(assoc, "N-ACTION", uid)[0].Status == 0
+    assert statuses == [0x0107] * 3
+    assert len(problems) == 3 and "open another one" in problems[0]
+
+
+@pytest.mark.blocking
 def test_a_handler_reports_over_a_new_association() -> None:
     uid = StorageCommitmentPushModel
     reports: list[Any] = []
@@ -115,8 +139,6 @@ def test_a_handler_reports_over_a_new_association() -> None:
     with serve((evt.EVT_N_EVENT_REPORT, on_report), uids=[uid], roles=(False, True)) as own:
 
         def on_action(event: Any) -> Any:
-            with pytest.raises(RuntimeError, match="handler"):
-                send(event.assoc, "N-EVENT-REPORT", uid)
             with connect(own, uid, ext_neg=[build_role(uid, scp_role=True)]) as back:
                 (context,) = back.accepted_contexts
                 assert (context.as_scu, context.as_scp) == (False, True)

@@ -248,10 +248,10 @@ def test_dumps_have_the_words_that_people_know(
         "Authentication Mode: 2 - Username/Password",
         "Username: [anna]",
         "Association Accepted",
-        "Sending Find Request (MsgID 1)",
+        "Sending Find Request: MsgID 1",
         "Message Type                  : C-FIND RQ",
         "Identifier                    : Present",
-        "Find SCP Response: 0xFF00 - Pending",
+        "Find SCP Response: 1 - 0xFF00 (Pending)",
         "Releasing Association",
     ):
         assert words in text, words

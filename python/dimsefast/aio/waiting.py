@@ -216,6 +216,11 @@ class LoopWaiting(Waiting):
     async def apart(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.to_thread(function, *arguments)
 
+    def plain(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+        from .handlers import plain
+
+        return plain(handler, self.loop)
+
     def is_handling(self, association: AssociationBase) -> bool:
         handling = HANDLING.get()
         here = handling is not None and not handling.is_over and handling.association is association

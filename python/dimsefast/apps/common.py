@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,13 +20,15 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from .. import AE, ALL_TRANSFER_SYNTAXES, DISCARD, StoreTo, __version__, sop_class
+from .. import AE, ALL_TRANSFER_SYNTAXES, DISCARD, StoreTo, __version__, evt, sop_class
 from ..ae import DEFAULT_MAXIMUM_PDU_SIZE
 from ..association import Association
 from ..cli.keys import add_key
 from ..log import LOGGER as LIBRARY
 from ..log import refresh_level
 from ..negotiation import SOPClassExtendedNegotiation
+
+LOGGER = logging.getLogger("dimsefast.apps")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -183,11 +186,9 @@ def acceptor_options(name: str) -> Callable[[F], F]:
             click.option("-aet", "--ae-title", default=name.upper(), show_default=True, help="our AE title"),
             *_timeouts(),
             click.option("-ba", "--bind-address", default="", help="the address to listen on; all without"),
-            click.option(
-                "--prefer-uncompr", is_flag=True, help="no effect (also as -x=): the requestor's order counts"
-            ),
-            click.option("-xe", "--prefer-little", is_flag=True, help="no effect: the requestor's order counts"),
-            click.option("-xb", "--prefer-big", is_flag=True, help="no effect: the requestor's order counts"),
+            click.option("--prefer-uncompr", is_flag=True, help="also as -x=: prefer anything to Implicit VR"),
+            click.option("-xe", "--prefer-little", is_flag=True, help="prefer Explicit VR Little Endian"),
+            click.option("-xb", "--prefer-big", is_flag=True, help="prefer Explicit VR Big Endian"),
             click.option("-xi", "--implicit", is_flag=True, help="accept Implicit VR Little Endian only"),
         ]
     )
@@ -258,6 +259,31 @@ def entity(title: str, options: dict[str, Any]) -> AE:
     return ae
 
 
+def acceptor(options: dict[str, Any]) -> AE:
+    """The same for who accepts. With a preference of its own it takes what it prefers, else the requestor's order."""
+    ae = entity(options["ae_title"], options)
+    ae.prefer_own_transfer_syntaxes = any(options[name] for name in ("prefer_uncompr", "prefer_little", "prefer_big"))
+    return ae
+
+
+def echoed(event: evt.Event) -> int:
+    """A handler of C-ECHO that says who asked."""
+    peer = event.assoc.requestor
+    LOGGER.info("Received C-ECHO request from %s:%s at %s", peer.address, peer.port, event.timestamp)
+    return 0x0000
+
+
+def serve(ae: AE, address: tuple[str, int], **options: Any) -> int:
+    """Serves until Ctrl-C, or SIGTERM: then with the exit status of who dies of it, but with nothing left unsaid."""
+
+    def end(number: int, _frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    ae.start_server(address, **options)
+    return 0
+
+
 def associated(ae: AE, options: dict[str, Any], **more: Any) -> Association:
     """The association that the options describe; ends the program where none comes about."""
     association = ae.associate(options["addr"], options["port"], ae_title=options["called_aet"], **more)
@@ -276,8 +302,17 @@ def requested_syntaxes(options: dict[str, Any]) -> list[Any]:
 
 
 def supported_syntaxes(options: dict[str, Any]) -> list[Any]:
-    """The transfer syntaxes to accept. Of those that a requestor proposes its first one is taken."""
-    return [ImplicitVRLittleEndian] if options["implicit"] else list(ALL_TRANSFER_SYNTAXES)
+    """The transfer syntaxes to accept, those that are preferred first."""
+    if options["implicit"]:
+        return [ImplicitVRLittleEndian]
+    syntaxes = list(ALL_TRANSFER_SYNTAXES)
+    if options["prefer_uncompr"]:
+        return [*(syntax for syntax in syntaxes if syntax != ImplicitVRLittleEndian), ImplicitVRLittleEndian]
+    first = [
+        *([ExplicitVRLittleEndian] if options["prefer_little"] else []),
+        *([ExplicitVRBigEndian] if options["prefer_big"] else []),
+    ]
+    return [*first, *(syntax for syntax in syntaxes if syntax not in first)]
 
 
 def identifier(options: dict[str, Any]) -> Dataset:

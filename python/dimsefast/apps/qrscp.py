@@ -9,10 +9,11 @@ from typing import Any
 
 import click
 
+from .. import evt
 from ..ae import DEFAULT_MAXIMUM_PDU_SIZE
 from ..archive import Archive, ArchiveError
 from ..archive.provider import Provider
-from .common import entity, general_options
+from .common import echoed, entity, general_options, serve
 
 LOGGER = logging.getLogger("dimsefast.apps.qrscp")
 
@@ -28,6 +29,8 @@ _DEFAULTS = {
     "instance_location": "instances",
     "database_location": "",
 }
+#: The move destinations without a configuration.
+_DESTINATIONS = {"STORESCP": ("127.0.0.1", 11113)}
 
 
 def _configuration(path: str | None) -> configparser.ConfigParser:
@@ -40,8 +43,10 @@ def _configuration(path: str | None) -> configparser.ConfigParser:
     return parser
 
 
-def _destinations(parser: configparser.ConfigParser) -> dict[str, tuple[str, int]]:
+def _destinations(parser: configparser.ConfigParser, config: str | None) -> dict[str, tuple[str, int]]:
     """The move destinations: a section each, by its AE title."""
+    if config is None:
+        return _DESTINATIONS
     try:
         return {title: (parser[title]["address"], int(parser[title]["port"])) for title in parser.sections()}
     except (KeyError, ValueError) as error:
@@ -86,13 +91,15 @@ def command(config: str | None, clean: bool, **given: Any) -> int:
         return 1
     with archive:
         if clean:
-            _remove_everything(archive)
+            asked = "This will delete all instances in the archive. Are you sure you wish to continue? [yes/no]"
+            if click.prompt(asked) == "yes":
+                _remove_everything(archive)
             return 0
-        provider = Provider(archive, destinations=_destinations(parser))
-        entity(options["ae_title"], options).start_server(
+        provider = Provider(archive, destinations=_destinations(parser, config), relational=True)
+        return serve(
+            entity(options["ae_title"], options),
             (options["bind_address"], options["port"]),
             contexts=provider.contexts(),
-            evt_handlers=provider.handlers,
+            evt_handlers=[*provider.handlers, (evt.EVT_C_ECHO, echoed)],
             store_to=archive.store_to,
         )
-    return 0

@@ -8,7 +8,7 @@ import click
 
 from ..presentation import AllStoragePresentationContexts
 from ..sop_class import Verification
-from .common import acceptor_options, entity, output_options, store_target, supported_syntaxes
+from .common import acceptor, acceptor_options, output_options, serve, store_target, supported_syntaxes
 
 
 @click.command()
@@ -17,11 +17,10 @@ from .common import acceptor_options, entity, output_options, store_target, supp
 @click.option("--no-echo", is_flag=True, help="do not answer C-ECHO")
 def command(port: int, bind_address: str, no_echo: bool, **options: Any) -> int:
     """Receive objects, each into a file, until Ctrl-C."""
-    ae = entity(options["ae_title"], options)
+    ae = acceptor(options)
     syntaxes = supported_syntaxes(options)
     for context in AllStoragePresentationContexts:
         ae.add_supported_context(str(context.abstract_syntax), syntaxes)
     if not no_echo:
         ae.add_supported_context(Verification, syntaxes)
-    ae.start_server((bind_address, port), store_to=store_target(options))
-    return 0
+    return serve(ae, (bind_address, port), store_to=store_target(options))

@@ -56,6 +56,8 @@ class Provider:
             again.
         report_on_same_association: see `StorageCommitmentProvider`.
         mpps: whether Modality Performed Procedure Steps are kept. A step survives what an acknowledged object does.
+        relational: whether an identifier may leave out the unique keys above its level where relational queries were
+            not negotiated; default is PS3.4 C.4.1.3.1.1, by which such a one is refused with A900H.
     """
 
     def __init__(
@@ -68,11 +70,13 @@ class Provider:
         commitment: bool = True,
         report_on_same_association: bool = True,
         mpps: bool = True,
+        relational: bool = False,
     ) -> None:
         self._archive = archive
         self.destinations: Destinations = {} if destinations is None else destinations
         self.worklist = None if worklist is None else Worklist(worklist)
         self._refused = frozenset(refused)
+        self._relational = relational
         self._workflow: dict[str, Service] = {}
         if commitment:
             self._workflow["commitment"] = StorageCommitmentProvider(
@@ -196,13 +200,13 @@ class Provider:
 
     def _requested(self, event: Any) -> Any:
         model = str(event.context.abstract_syntax)
-        options = extended.negotiated(event.assoc, model, self._refused)
+        options = self._options(event, model)
         syntax = str(event.context.transfer_syntax)
         return self._search(event.encoded_identifier, model, options, syntax).instances(lambda: event.is_cancelled)
 
     def _responses(self, event: Any) -> Iterator[list[bytes]]:
         model, syntax = str(event.context.abstract_syntax), str(event.context.transfer_syntax)
-        options = extended.negotiated(event.assoc, model, self._refused)
+        options = self._options(event, model)
         if model == WORKLIST:
             if self.worklist is None:
                 raise MatchError(_UNABLE, None, "there is no worklist here")
@@ -217,6 +221,11 @@ class Provider:
             return ([item] for item in items)
         search = self._search(event.encoded_identifier, model, options, syntax)
         return search.response_batches(syntax, event.assoc.acceptor.ae_title.strip(), lambda: event.is_cancelled)
+
+    def _options(self, event: Any, model: str) -> Options:
+        """What was negotiated, or is granted to everybody."""
+        agreed = extended.negotiated(event.assoc, model, self._refused)
+        return agreed._replace(relational=agreed.relational or (self._relational and model != WORKLIST))
 
     def _search(
         self,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..association import Association
     from ..association_base import AssociationBase
     from ..request import Request
+    from ..waiting import Waiting
 
 #: PS3.8 9.3.2.2: presentation context IDs are odd, 1 to 255.
 MOST_CONTEXTS = 128
@@ -61,6 +62,16 @@ class MoveOptions:
         if taken.report is not None and not callable(taken.report):
             raise ValueError(f"report is a function of a StoreResult, not {taken.report!r}")
         return taken
+
+    def bridge(self, waiting: Waiting, associate: dict[str, Any]) -> None:
+        """Has what is `async def` here, and among the handlers of these keywords, run where the server's handlers do.
+
+        Raises TypeError or ValueError for handlers that are none.
+        """
+        if self.report is not None:
+            self.report = waiting.plain(self.report)
+        if (handlers := associate.get("evt_handlers")) is not None:
+            associate["evt_handlers"] = [(event, waiting.plain(call), *more) for event, call, *more in handlers]
 
 
 class Destination:
@@ -241,6 +252,7 @@ class Destination:
             words = association._ending()
             raise ConnectionError(words) if self._reached else Unreachable(words)
         self._reached, self._association = True, association
+        association._live().number_after(self._originator[1])
         decompress = self._options.decompress
         self._pipeline = Pipeline(association, self._priority, self._originator, self._parent._connection, decompress)
         return self._pipeline

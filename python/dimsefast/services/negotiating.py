@@ -19,6 +19,9 @@ def negotiate(association: AssociationBase) -> None:
     """Asks the handlers of negotiation, then accepts or rejects."""
     connection = association._connection
     assert connection is not None
+    if connection.end is not None:
+        # Who was told of the request has aborted, or the peer is gone.
+        return
     user = association.requestor
     identity_response: bytes | None = None
     identity = user.user_identity

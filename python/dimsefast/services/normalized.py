@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger("dimsefast.services")
 
 #: Elements that a handler may add to a response beyond those of any service (PS3.7 Annex C).
-_EXTRA = ("AttributeIdentifierList", "AffectedSOPInstanceUID")
+_EXTRA = ("AttributeIdentifierList", "AffectedSOPClassUID", "AffectedSOPInstanceUID")
 #: PS3.7 Annex C: what a request gets that lacks one of its own elements.
 _INVALID_INSTANCE, _NO_SUCH_CLASS, _NO_SUCH_EVENT, _NO_SUCH_ACTION = 0x0117, 0x0118, 0x0113, 0x0123
 _MISSING = {"EventTypeID": _NO_SUCH_EVENT, "ActionTypeID": _NO_SUCH_ACTION}
@@ -99,7 +99,11 @@ def _answer(association: AssociationBase, service: Service, request: Request, re
         if number not in dict(extra):
             # PS3.7 10.1.5.1.4: who creates it without being told a UID says which one it has.
             if not isinstance(dataset, Dataset) or not dataset.get("AffectedSOPInstanceUID"):
-                LOGGER.error("%s: the handler of EVT_N_CREATE says no AffectedSOPInstanceUID", association._name)
+                LOGGER.error(
+                    "The N-CREATE-RQ has no 'Affected SOP Instance UID' value and the 'evt.EVT_N_CREATE' handler "
+                    "doesn't include one in the 'Attribute List' dataset: %s",
+                    association._name,
+                )
                 return _Answer(PROCESSING_FAILURE, comment("no SOP Instance UID was chosen"))
             extra = [*extra, (number, encode_value(vr, dataset.AffectedSOPInstanceUID))]
             del dataset.AffectedSOPInstanceUID

@@ -100,6 +100,7 @@ def get(association: AssociationBase, request: Request) -> None:
 
     def operate(items: Iterator[Any]) -> None:
         announced = _count(_next(items, evt.EVT_C_GET, association, GET_BAD_COUNT), GET_BAD_COUNT)
+        association._live().number_after(int(request.MessageID or 0))
         pipeline = Pipeline(association, _priority(request))
         delivery: Delivery = pipeline
         if request.context.abstract_syntax == _WITHOUT_BULK_DATA:
@@ -124,7 +125,8 @@ def move(association: AssociationBase, request: Request) -> None:
         announced = _count(_next(items, evt.EVT_C_MOVE, association, MOVE_BAD_COUNT), MOVE_BAD_COUNT)
         try:
             options = MoveOptions.taken_from(keywords)
-        except ValueError as error:
+            options.bridge(association._waiting, keywords)
+        except (TypeError, ValueError) as error:
             LOGGER.error("the options of move destination %s: %s", name, error)
             raise _Finished(MOVE_BAD_DESTINATION, comment(f"{name}: {error}")) from None
 
@@ -267,9 +269,25 @@ class _Retrieval:
                 self._count(step)
         while self._delivery.pending:
             self._take()
+        if ending is None and begun and not self._association._is_over:
+            self._run_out()
         if not self._association._is_over:
             self.is_complete = True
             self._finish(ending or _Ending(None))
+
+    def _run_out(self) -> None:
+        """Lets the handler do what it does behind its last object."""
+        try:
+            next(self._items)
+        except StopIteration:
+            return
+        except Exception:
+            report_failure(self._association, "the retrieval")
+            return
+        LOGGER.warning(
+            "%s: what the handler yields beyond the announced number of sub-operations is not done",
+            self._association._name,
+        )
 
     def abandon(self, status: int, extra: list[Element]) -> None:
         """Ends it with nothing done."""

@@ -36,6 +36,7 @@ _SETTINGS = (
     "acse_timeout",
     "dimse_timeout",
     "network_timeout",
+    "network_timeout_response",
     "connection_timeout",
     "maximum_pdu_size",
     "implementation_class_uid",

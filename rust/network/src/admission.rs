@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dimsefast_protocol::association::NetworkTimeoutResponse;
 use dimsefast_protocol::negotiation::{NegotiatedContext, SupportedContexts, negotiate_as_acceptor};
 use dimsefast_protocol::pdu::{
     AssociateAc, AssociateRj, AssociateRq, AsyncOps, ContextReply, Role, SopExtended, UserInformation,
@@ -49,6 +50,8 @@ pub struct AcceptorConfig {
     pub acse_timeout: Option<Duration>,
     /// Idle time-out.
     pub network_timeout: Option<Duration>,
+    /// What is done when it has passed.
+    pub network_timeout_response: NetworkTimeoutResponse,
     /// (invoked, performed) operations; (1, 1) is not negotiated.
     pub async_ops: (u16, u16),
     /// Implementation Class UID.

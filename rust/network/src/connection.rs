@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use dimsefast_protocol::association::NetworkTimeoutResponse;
 use dimsefast_protocol::negotiation::NegotiatedContext;
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRq};
 use dimsefast_protocol::types::AbortReason;
@@ -230,11 +231,17 @@ impl Connection {
         })
     }
 
-    /// Changes the ACSE and network time-outs of the live association.
-    pub fn set_timeouts(&self, acse: Option<Duration>, network: Option<Duration>) {
+    /// Changes the ACSE and network time-outs of the live association, and what the latter leads to.
+    pub fn set_timeouts(
+        &self,
+        acse: Option<Duration>,
+        network: Option<Duration>,
+        network_response: NetworkTimeoutResponse,
+    ) {
         self.with(|core, now| {
             core.association.set_acse_timeout(now, acse);
             core.association.set_network_timeout(now, network);
+            core.association.set_network_timeout_response(network_response);
             core.network_timeout = network;
             // Nobody drives it now: the watch must know the new deadline.
             if core.driving.is_none() {

@@ -251,6 +251,10 @@ impl Core {
                     self.cancel_all();
                     let _ = self.association.release_response(now);
                 }
+                Event::NetworkTimeout => {
+                    let who = self.who();
+                    log::record(Level::Error, || format!("Network timeout reached: releasing association: {who}"));
+                }
                 Event::Rejected(reject) => self.finish(End::Rejected(reject)),
                 Event::Released => self.finish(End::Released),
                 Event::Aborted { source, reason, by_peer, cause } => {

@@ -49,6 +49,7 @@ impl Core {
         if self.is_over() {
             return;
         }
+        self.log_end(&end);
         self.cancel_all();
         self.incoming = None;
         self.jobs.drop_requests();
@@ -56,7 +57,6 @@ impl Core {
             // Its seat is free for the next one as soon as the peer can know that it is over.
             self.admission = None;
         }
-        self.log_end(&end);
         self.count_end(&end);
         self.notify(match end {
             End::Rejected(_) => Notice::Rejected,
@@ -82,10 +82,20 @@ impl Core {
             End::Aborted { cause: AbortCause::NetworkTimeout, .. } => {
                 log::record(Level::Error, || format!("Network timeout reached: association aborted: {}", self.who()));
             }
+            End::Aborted { cause: AbortCause::PeerClosed, .. } if self.awaits_bytes() => {
+                log::record(Level::Error, || {
+                    format!("Connection closed before the entire PDU was received: {}", self.who())
+                });
+            }
             End::Aborted { cause, .. } => {
                 log::record(Level::Info, || format!("association aborted ({cause}): {}", self.who()));
             }
         }
+    }
+
+    /// Whether the peer has not said all that it had to: an answer, a PDU, or a message.
+    fn awaits_bytes(&self) -> bool {
+        !self.established || self.incoming.is_some() || !self.unread.is_empty()
     }
 
     /// Closes the transport, after what it still takes.

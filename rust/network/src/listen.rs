@@ -397,7 +397,8 @@ fn admit(
         network_timeout: config.network_timeout,
         pdu_timeout: config.network_timeout,
     };
-    let association = Association::acceptor(protocol, Duration::ZERO);
+    let mut association = Association::acceptor(protocol, Duration::ZERO);
+    association.set_network_timeout_response(config.network_timeout_response);
     let mut core = Core::new(association, transport, config.store.clone(), config.bound);
     core.network_timeout = config.network_timeout;
     core.admission = Some(Admission::new(server.clone(), peer.ip()));

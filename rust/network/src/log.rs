@@ -40,6 +40,8 @@ struct State {
     records: VecDeque<Record>,
     dropped: u64,
     reading: bool,
+    /// The reader has one in its hands.
+    handed: bool,
     stopped: bool,
 }
 
@@ -87,7 +89,7 @@ pub fn record(level: Level, message: impl FnOnce() -> String) {
     state.records.push_back(Record { level, message: message() });
     let start = (!std::mem::replace(&mut state.reading, true)).then_some(*start);
     drop(state);
-    queue.changed.notify_one();
+    queue.changed.notify_all();
     if start.is_some_and(|start| !start()) {
         queue.state.lock().unwrap_or_else(PoisonError::into_inner).reading = false;
     }
@@ -96,12 +98,16 @@ pub fn record(level: Level, message: impl FnOnce() -> String) {
 /// Waits for the next record; `None` after `idle` without one, or once it is stopped: the reader then ends.
 pub fn next(idle: Duration) -> Option<Record> {
     let queue = CURRENT.get();
-    let state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.handed = false;
+    // Whoever waits in `flush`.
+    queue.changed.notify_all();
     let (mut state, _) = queue
         .changed
         .wait_timeout_while(state, idle, |state| state.records.is_empty() && state.dropped == 0 && !state.stopped)
         .unwrap_or_else(PoisonError::into_inner);
     if let Some(record) = state.records.pop_front() {
+        state.handed = true;
         return Some(record);
     }
     let dropped = std::mem::take(&mut state.dropped);
@@ -113,6 +119,14 @@ pub fn next(idle: Duration) -> Option<Record> {
     None
 }
 
+/// Waits until the records that there are have been handled, at most `limit`.
+pub fn flush(limit: Duration) {
+    let queue = CURRENT.get();
+    let state = queue.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let under_way = |state: &mut State| state.reading && !state.stopped && (state.handed || !state.records.is_empty());
+    let _ = queue.changed.wait_timeout_while(state, limit, under_way).unwrap_or_else(PoisonError::into_inner);
+}
+
 /// No more records; the reader ends.
 pub fn stop() {
     let queue = CURRENT.get();
@@ -122,12 +136,15 @@ pub fn stop() {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
 
     static STARTED: AtomicU8 = AtomicU8::new(0);
+    static HANDLED: AtomicBool = AtomicBool::new(false);
 
     #[test]
-    fn a_full_queue_drops_and_says_so_and_a_reader_is_asked_for_until_there_is_one() {
+    fn a_full_queue_drops_and_says_so_and_a_reader_is_asked_for_until_there_is_one_and_a_flush_waits_for_the_last_record() {
         set_reader(|| STARTED.fetch_add(1, Ordering::Relaxed) == 2);
         set_level(Level::Info as u8);
         record(Level::Debug, || unreachable!("not wanted"));
@@ -135,7 +152,14 @@ mod tests {
             record(Level::Info, || number.to_string());
         }
         assert_eq!(STARTED.load(Ordering::Relaxed), 3, "twice in vain");
-        let read: Vec<_> = std::iter::from_fn(|| next(Duration::ZERO)).collect();
+        let flushed = std::thread::spawn(|| {
+            flush(Duration::from_secs(30));
+            assert!(HANDLED.load(Ordering::Acquire), "the last record is still being handled");
+        });
+        let read: Vec<_> = (0..=CAPACITY).filter_map(|_| next(Duration::ZERO)).collect();
+        HANDLED.store(true, Ordering::Release);
+        assert!(next(Duration::ZERO).is_none());
+        flushed.join().expect("it has waited");
         assert_eq!(read.len(), CAPACITY + 1);
         assert_eq!(read[0].message, "0");
         assert!(read[CAPACITY].message.starts_with("5 log records"));

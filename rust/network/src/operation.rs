@@ -41,6 +41,11 @@ impl Connection {
         Some(id)
     }
 
+    /// Message IDs go on behind this one.
+    pub fn number_after(&self, id: u16) {
+        self.lock().last_message_id = id;
+    }
+
     /// Nobody waits for this Message ID any more.
     pub fn forget(self: &Arc<Self>, id: u16) {
         let mut core = self.lock();

@@ -11,7 +11,7 @@ use crate::types::{ContextResult, Uid};
 pub struct SupportedContext {
     /// What it is for.
     pub abstract_syntax: Uid,
-    /// The transfer syntaxes that it takes, in any order.
+    /// The transfer syntaxes that it takes; their order counts for [`SupportedContexts::in_own_order`].
     pub transfer_syntaxes: Vec<Uid>,
     /// Whether the requestor may be SCU; `None` for no negotiation of roles.
     pub scu_role: Option<bool>,
@@ -24,9 +24,18 @@ pub struct SupportedContext {
 pub struct SupportedContexts {
     contexts: Vec<SupportedContext>,
     strict_roles: bool,
+    /// Whether the transfer syntaxes are in the order in which they are preferred, and not sorted.
+    own_order: bool,
 }
 
 impl SupportedContexts {
+    /// An acceptor that takes the first of its own transfer syntaxes that is proposed. One that is made by `From` takes the first proposed one
+    /// that it supports.
+    #[must_use]
+    pub fn in_own_order(contexts: Vec<SupportedContext>) -> Self {
+        Self { contexts: by_abstract_syntax(contexts), strict_roles: false, own_order: true }
+    }
+
     /// Where the requestor may not be SCU, nothing is accepted without role selection, either: then it would be SCU by default
     /// (PS3.7 D.3.3.4).
     #[must_use]
@@ -43,15 +52,29 @@ impl SupportedContexts {
         let behind = self.contexts.partition_point(|context| context.abstract_syntax <= *abstract_syntax);
         self.contexts[..behind].last().filter(|context| context.abstract_syntax == *abstract_syntax)
     }
+
+    /// The transfer syntax for a proposed context that is supported.
+    fn choose<'a>(&'a self, known: &'a SupportedContext, proposed: &'a ProposedContext) -> Option<&'a Uid> {
+        if self.own_order {
+            return known.transfer_syntaxes.iter().find(|syntax| proposed.transfer_syntaxes.contains(syntax));
+        }
+        proposed.transfer_syntaxes.iter().find(|syntax| known.transfer_syntaxes.binary_search(syntax).is_ok())
+    }
+}
+
+/// Those for one abstract syntax stay in their order.
+fn by_abstract_syntax(mut contexts: Vec<SupportedContext>) -> Vec<SupportedContext> {
+    contexts.sort_by(|a, b| a.abstract_syntax.cmp(&b.abstract_syntax));
+    contexts
 }
 
 impl From<Vec<SupportedContext>> for SupportedContexts {
-    fn from(mut contexts: Vec<SupportedContext>) -> Self {
-        contexts.sort_by(|a, b| a.abstract_syntax.cmp(&b.abstract_syntax));
+    fn from(contexts: Vec<SupportedContext>) -> Self {
+        let mut contexts = by_abstract_syntax(contexts);
         for context in &mut contexts {
             context.transfer_syntaxes.sort_unstable();
         }
-        Self { contexts, strict_roles: false }
+        Self { contexts, strict_roles: false, own_order: false }
     }
 }
 
@@ -74,7 +97,7 @@ pub struct NegotiatedContext {
 
 /// The acceptor's answer: a context for each one proposed, in their order, and the role selections to send back.
 ///
-/// The first proposed transfer syntax that is supported is taken. With `unrestricted_storage` every abstract syntax that is not
+/// Whose order of transfer syntaxes counts is `supported`'s to say. With `unrestricted_storage` every abstract syntax that is not
 /// supported is accepted as it is proposed, in the roles that are proposed.
 pub fn negotiate_as_acceptor(
     rq: &AssociateRq,
@@ -90,9 +113,8 @@ pub fn negotiate_as_acceptor(
         let mut context = unanswered(proposed);
         let Some(syntax) = (match known {
             Some(known) => {
-                let takes = |syntax: &&Uid| known.transfer_syntaxes.binary_search(syntax).is_ok();
                 context.result = ContextResult::TRANSFER_SYNTAXES_NOT_SUPPORTED;
-                proposed.transfer_syntaxes.iter().find(takes)
+                supported.choose(known, proposed)
             }
             None if unrestricted_storage => proposed.transfer_syntaxes.first(),
             None => None,

@@ -5,7 +5,7 @@ mod common;
 use std::time::Duration;
 
 use common::{ACSE, ECHO, NETWORK, PDU, Pair, REFUSED, STORE, Side, VERIFICATION, config, request, request_bytes};
-use dimsefast_protocol::association::{AbortCause, Association, Event, StateError};
+use dimsefast_protocol::association::{AbortCause, Association, Event, NetworkTimeoutResponse, StateError};
 use dimsefast_protocol::command::{self, CommandField, Priority, Status};
 use dimsefast_protocol::pdu::AssociateRj;
 use dimsefast_protocol::state::{self, State};
@@ -362,6 +362,41 @@ fn network_timeout_counts_from_the_last_traffic_and_not_while_busy() {
     side.timeout(second * 214);
     assert!(side.association.is_established());
     side.timeout(second * 215);
+    assert_eq!(side.end(), &aborted(AbortSource::USER, false, AbortCause::NetworkTimeout));
+}
+
+#[test]
+fn the_network_timeout_aborts_or_releases() {
+    const RELEASE_RQ: [u8; 10] = [5, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+    const RELEASE_RP: [u8; 10] = [6, 0, 0, 0, 0, 4, 0, 0, 0, 0];
+    const PROVIDER_ABORT: [u8; 10] = [7, 0, 0, 0, 0, 4, 0, 0, 2, 0];
+    let timed_out = |response, received: &[u8]| {
+        let mut side = Side::established();
+        side.association.set_network_timeout_response(response);
+        side.feed(START, received);
+        side.timeout(NETWORK);
+        let output = side.take_output();
+        (side, output)
+    };
+    let (side, output) = timed_out(NetworkTimeoutResponse::ProviderAbort, &[]);
+    assert_eq!(output, PROVIDER_ABORT);
+    assert_eq!(side.end(), &aborted(AbortSource::PROVIDER, false, AbortCause::NetworkTimeout));
+
+    let (mut side, output) = timed_out(NetworkTimeoutResponse::Release, &[]);
+    assert_eq!((output, &side.events[..]), (RELEASE_RQ.to_vec(), &[Event::NetworkTimeout][..]));
+    // A peer that does not answer is aborted.
+    let (mut mute, _) = timed_out(NetworkTimeoutResponse::Release, &[]);
+    mute.timeout(NETWORK + ACSE);
+    assert_eq!(mute.end(), &aborted(AbortSource::USER, false, AbortCause::AcseTimeout));
+    side.feed(NETWORK, &RELEASE_RP);
+    assert_eq!(side.end(), &Event::Released);
+
+    // Within a message there is nothing to release.
+    let mut peer = Pair::established().requestor;
+    let request = command::c_store_rq(7, &common::CT.into(), &"1.2.3.4".into(), Priority::MEDIUM, None);
+    peer.association.send_command(START, STORE, &request).expect("Sta6");
+    let (side, output) = timed_out(NetworkTimeoutResponse::Release, &peer.take_output());
+    assert_eq!(output, USER_ABORT);
     assert_eq!(side.end(), &aborted(AbortSource::USER, false, AbortCause::NetworkTimeout));
 }
 

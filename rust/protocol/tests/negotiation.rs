@@ -61,6 +61,23 @@ fn the_acceptor_takes_the_first_proposed_transfer_syntax_that_it_supports() {
 }
 
 #[test]
+fn the_acceptor_may_prefer_its_own_order() {
+    let rq = request(&[(1, CT, &[DEFLATED, EXPLICIT, IMPLICIT]), (3, CT, &[EXPLICIT]), (5, CT, &[DEFLATED])], &[]);
+    let context = |syntaxes: &[&str]| SupportedContext {
+        abstract_syntax: CT.into(),
+        transfer_syntaxes: syntaxes.iter().map(|syntax| (*syntax).into()).collect(),
+        scu_role: None,
+        scp_role: None,
+    };
+    for (first, second) in [(IMPLICIT, EXPLICIT), (EXPLICIT, IMPLICIT)] {
+        let all = SupportedContexts::in_own_order(vec![context(&[DEFLATED]), context(&[first, second])]);
+        let (contexts, _) = negotiate_as_acceptor(&rq, &all, false);
+        let found: Vec<_> = contexts.into_iter().map(|context| context.transfer_syntax).collect();
+        assert_eq!(found, [Some(first.into()), Some(EXPLICIT.into()), None]);
+    }
+}
+
+#[test]
 fn of_several_supported_contexts_for_one_abstract_syntax_the_last_counts() {
     let rq = request(&[(1, CT, &[IMPLICIT, EXPLICIT])], &[]);
     let all = supported(&[(CT, &[IMPLICIT]), (VERIFICATION, &[IMPLICIT]), (CT, &[EXPLICIT])]);

@@ -21,7 +21,7 @@ use crate::pool::describe;
 use crate::prepared::{Object, Prepared};
 use crate::storing::{self, StorePlan};
 use crate::tls::Security;
-use crate::wait::{seconds, waiting};
+use crate::wait::{network_timeout_response, seconds, waiting};
 
 /// One association on one transport connection.
 #[pyclass(frozen, module = "dimsefast._core")]
@@ -121,12 +121,19 @@ impl Connection {
         Ok(())
     }
 
-    /// Changes the ACSE and network time-outs, in seconds; None for no limit.
-    #[pyo3(signature = (acse, network))]
-    fn set_timeouts(&self, py: Python<'_>, acse: Option<f64>, network: Option<f64>) -> PyResult<()> {
+    /// Changes the ACSE and network time-outs, in seconds, None for no limit; and what the latter leads to.
+    #[pyo3(signature = (acse, network, network_response))]
+    fn set_timeouts(
+        &self,
+        py: Python<'_>,
+        acse: Option<f64>,
+        network: Option<f64>,
+        network_response: &str,
+    ) -> PyResult<()> {
         let (acse, network) = (seconds(acse)?, seconds(network)?);
+        let response = network_timeout_response(network_response)?;
         let connection = self.live()?;
-        py.detach(|| connection.set_timeouts(acse, network));
+        py.detach(|| connection.set_timeouts(acse, network, response));
         Ok(())
     }
 
@@ -207,6 +214,13 @@ impl Connection {
                 None => "all Message IDs of this association are in use".to_owned(),
             })
         })
+    }
+
+    /// The next free Message IDs are those behind this one.
+    fn number_after(&self, py: Python<'_>, message_id: u16) -> PyResult<()> {
+        let connection = self.live()?;
+        py.detach(|| connection.number_after(message_id));
+        Ok(())
     }
 
     /// The Message ID is free again; responses with it that still come are dropped.

@@ -57,7 +57,7 @@ mod _core {
     #[pymodule_export]
     use super::journal::{Journal, import_object, read_index_headers, uid_hash};
     #[pymodule_export]
-    use super::log::set_log_level;
+    use super::log::{flush_log, set_log_level};
     #[pymodule_export]
     use super::message::{Message, parse_file_meta, read_file_meta, read_header};
     #[pymodule_export]

@@ -7,6 +7,8 @@ use std::time::Duration;
 use dimsefast_network::{log, process};
 use pyo3::prelude::*;
 
+use crate::wait::seconds;
+
 static EMIT: OnceLock<Py<PyAny>> = OnceLock::new();
 /// Threads that have been started and not ended: two for a moment, where one has just been idle for too long.
 static RUNNING: AtomicUsize = AtomicUsize::new(0);
@@ -26,6 +28,14 @@ pub(crate) fn set_log_level(level: u8, emit: Py<PyAny>) {
         }
         started
     });
+}
+
+/// Waits until the records that there are have been handled, at most `limit` seconds.
+#[pyfunction]
+pub(crate) fn flush_log(py: Python<'_>, limit: f64) -> PyResult<()> {
+    let limit = seconds(Some(limit))?.unwrap_or_default();
+    py.detach(|| log::flush(limit));
+    Ok(())
 }
 
 fn read() {

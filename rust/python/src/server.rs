@@ -16,7 +16,7 @@ use crate::connection::Connection;
 use crate::pool::PythonService;
 use crate::storing::{self, StorePlan};
 use crate::tls::{Tls, chosen, setup_error};
-use crate::wait::seconds;
+use crate::wait::{network_timeout_response, seconds};
 
 /// (abstract syntax, transfer syntaxes, SCU role, SCP role)
 type Supported = (String, Vec<String>, Option<bool>, Option<bool>);
@@ -43,6 +43,7 @@ pub(crate) struct Settings {
     contexts: Vec<Supported>,
     offers: Vec<Vec<Supported>>,
     contexts_by_calling: Option<HashMap<String, usize>>,
+    prefer_own_syntaxes: bool,
     unrestricted_storage: bool,
     maximum_associations: usize,
     maximum_per_calling: Option<usize>,
@@ -51,6 +52,7 @@ pub(crate) struct Settings {
     maximum_pdu_size: u32,
     acse_timeout: Option<f64>,
     network_timeout: Option<f64>,
+    network_timeout_response: String,
     asynchronous_operations: (u16, u16),
     implementation_class_uid: String,
     implementation_version_name: Option<String>,
@@ -65,8 +67,9 @@ pub(crate) struct Settings {
 impl Settings {
     fn config(self) -> PyResult<AcceptorConfig> {
         let strict_roles = self.contexts_by_calling.is_some();
-        let contexts = supported(&self.contexts, strict_roles);
-        let offers: Vec<_> = self.offers.iter().map(|contexts| Arc::new(supported(contexts, strict_roles))).collect();
+        let supported = |contexts: &Vec<Supported>| supported(contexts, self.prefer_own_syntaxes, strict_roles);
+        let contexts = supported(&self.contexts);
+        let offers: Vec<_> = self.offers.iter().map(|contexts| Arc::new(supported(contexts))).collect();
         let contexts_by_calling = self.contexts_by_calling.unwrap_or_default().into_iter();
         let contexts_by_calling = contexts_by_calling
             .map(|(title, at)| {
@@ -96,6 +99,7 @@ impl Settings {
             max_pdu_length: self.maximum_pdu_size,
             acse_timeout: seconds(self.acse_timeout)?,
             network_timeout: seconds(self.network_timeout)?,
+            network_timeout_response: network_timeout_response(&self.network_timeout_response)?,
             async_ops: self.asynchronous_operations,
             implementation_uid: uid(&self.implementation_class_uid),
             store: storing::plan(self.store_to.as_ref()),
@@ -112,14 +116,15 @@ fn titles(texts: &[String]) -> PyResult<Vec<AeTitle>> {
     texts.iter().map(|text| ae_title(text)).collect()
 }
 
-fn supported(contexts: &[Supported], strict_roles: bool) -> SupportedContexts {
+fn supported(contexts: &[Supported], own_order: bool, strict_roles: bool) -> SupportedContexts {
     let context = |(abstract_syntax, transfer_syntaxes, scu_role, scp_role): &Supported| SupportedContext {
         abstract_syntax: uid(abstract_syntax),
         transfer_syntaxes: transfer_syntaxes.iter().map(|syntax| uid(syntax)).collect(),
         scu_role: *scu_role,
         scp_role: *scp_role,
     };
-    let contexts = SupportedContexts::from(contexts.iter().map(context).collect::<Vec<_>>());
+    let contexts: Vec<_> = contexts.iter().map(context).collect();
+    let contexts = if own_order { SupportedContexts::in_own_order(contexts) } else { contexts.into() };
     if strict_roles { contexts.with_strict_roles() } else { contexts }
 }
 

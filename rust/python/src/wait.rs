@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use dimsefast_network::protocol::association::NetworkTimeoutResponse;
 use dimsefast_network::{Patience, WaitError, process};
 use pyo3::exceptions::{PyConnectionAbortedError, PyOSError, PyTimeoutError, PyValueError};
 use pyo3::prelude::*;
@@ -15,6 +16,16 @@ pub(crate) fn seconds(value: Option<f64>) -> PyResult<Option<Duration>> {
                 .map_err(|_| PyValueError::new_err(format!("{value} is not a number of seconds that can be waited")))
         })
         .transpose()
+}
+
+/// What an association does when its network time-out has passed, by the name of the PDU or primitive.
+pub(crate) fn network_timeout_response(name: &str) -> PyResult<NetworkTimeoutResponse> {
+    match name {
+        "A-ABORT" => Ok(NetworkTimeoutResponse::Abort),
+        "A-P-ABORT" => Ok(NetworkTimeoutResponse::ProviderAbort),
+        "A-RELEASE" => Ok(NetworkTimeoutResponse::Release),
+        _ => Err(PyValueError::new_err(format!("{name:?} is no response to a network time-out"))),
+    }
 }
 
 thread_local! {

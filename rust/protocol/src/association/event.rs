@@ -20,6 +20,8 @@ pub enum Event {
     Accepted(Arc<AssociateAc>),
     /// The peer wants to release: answer with `release_response`.
     ReleaseRequested,
+    /// The network time-out passed, and the release was asked for.
+    NetworkTimeout,
     /// Final: it was rejected, by either side. Without a `Requested` before where the protocol version is not ours.
     Rejected(AssociateRj),
     /// Final: it was released.
@@ -37,6 +39,18 @@ pub enum Event {
     },
     /// Close the transport, after what is still to be sent.
     CloseTransport,
+}
+
+/// What an association does when its network time-out has passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NetworkTimeoutResponse {
+    /// Aborts as the service user.
+    #[default]
+    Abort,
+    /// Aborts as the service provider.
+    ProviderAbort,
+    /// Asks for the release; aborts where the peer has left off within a message.
+    Release,
 }
 
 /// What led to an abort.

@@ -16,7 +16,7 @@ use crate::pdu::{self, Abort, AssociateAc, AssociateRj, AssociateRq};
 use crate::state::{self, Action, State, transition};
 use crate::types::{AbortReason, AbortSource, ContextResult};
 
-pub use event::{AbortCause, Event, StateError, Transition};
+pub use event::{AbortCause, Event, NetworkTimeoutResponse, StateError, Transition};
 use receive::Receiver;
 pub use receive::{Fragment, Received};
 
@@ -60,6 +60,7 @@ pub struct Association {
     acse_deadline: Option<Duration>,
     pdu_deadline: Option<Duration>,
     last_traffic: Duration,
+    network_timeout_response: NetworkTimeoutResponse,
     oversized: u64,
     trace: Option<Vec<Transition>>,
 }
@@ -84,6 +85,7 @@ impl Association {
             acse_deadline: None,
             pdu_deadline: None,
             last_traffic: now,
+            network_timeout_response: NetworkTimeoutResponse::default(),
             oversized: 0,
             trace: None,
         }
@@ -136,7 +138,7 @@ impl Association {
         } else if due(self.pdu_due()) {
             self.abort_by(now, AbortCause::PduTimeout);
         } else if due(self.idle_deadline()) {
-            self.abort_by(now, AbortCause::NetworkTimeout);
+            self.network_timed_out(now);
         }
     }
 
@@ -256,6 +258,11 @@ impl Association {
     pub fn set_network_timeout(&mut self, _now: Duration, timeout: Option<Duration>) {
         self.config.network_timeout = timeout;
         self.config.pdu_timeout = timeout;
+    }
+
+    /// Says what is done when the network time-out has passed.
+    pub fn set_network_timeout_response(&mut self, response: NetworkTimeoutResponse) {
+        self.network_timeout_response = response;
     }
 
     /// Records transitions from now on, or no longer. The first one (Evt1 or Evt5), which made the association, is among them where nothing
@@ -397,6 +404,21 @@ impl Association {
             return self.after(self.last_traffic, self.config.network_timeout);
         }
         None
+    }
+
+    fn network_timed_out(&mut self, now: Duration) {
+        match self.network_timeout_response {
+            NetworkTimeoutResponse::Release if self.receiver.is_between_messages() => {
+                if self.release(now).is_ok() {
+                    self.events.push_back(Event::NetworkTimeout);
+                }
+            }
+            NetworkTimeoutResponse::ProviderAbort => {
+                self.refuse(now, state::Event::Evt19, AbortReason::NOT_SPECIFIED, AbortCause::NetworkTimeout);
+                self.receiver.pass_over();
+            }
+            _ => self.abort_by(now, AbortCause::NetworkTimeout),
+        }
     }
 
     fn established(&mut self, contexts: Vec<NegotiatedContext>, peer_maximum: Option<u32>) {
