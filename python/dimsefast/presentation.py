@@ -328,6 +328,18 @@ _LISTS: dict[str, dict[str, str]] = {
 }
 PREBUILT_LISTS = tuple(_LISTS)
 
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]
+    "ALL_TRANSFER_SYNTAXES",
+    "DEFAULT_TRANSFER_SYNTAXES",
+    "PYNETDICOM_IMPLEMENTATION_UID",
+    "PYNETDICOM_IMPLEMENTATION_VERSION",
+    "PresentationContext",
+    "PresentationContextTuple",
+    "build_context",
+    "build_role",
+    *PREBUILT_LISTS,
+]
+
 
 def __getattr__(name: str) -> list[PresentationContext]:
     # Built when it is asked for: most programs need one of them.

@@ -50,6 +50,9 @@ _SERVICES: dict[str, type[ServiceClass]] = {uid: service for group, service in _
 _UIDS: dict[str, str] = {keyword: uid for group, _ in _GROUPS for keyword, uid in group.items()}
 _KEYWORDS: dict[str, str] = {uid: keyword for keyword, uid in _UIDS.items()}
 
+#: `from dimsefast.sop_class import *` has them all.
+__all__ = ["SOPClass", "register_uid", "uid_to_service_class", "uid_to_sop_class", *_UIDS, *data.INSTANCES]  # pyright: ignore[reportUnsupportedDunderAll]
+
 #: The DIMSE message of privately registered classes of services that have several kinds of request.
 _MESSAGE_TYPES: dict[str, str] = {}
 
