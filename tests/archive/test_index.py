@@ -9,7 +9,7 @@ from unittest.mock import Mock
 
 import pytest
 from dimsefast import AE, build_context
-from dimsefast.archive import Archive, IndexUnusable
+from dimsefast.archive import Archive, IndexUnusable, batch
 from dimsefast.archive.schema import VERSION, instance, patient, progress, series, study
 from dimsefast.dataset import decode_dataset
 from pydicom import Dataset, dcmread
@@ -87,6 +87,36 @@ def test_objects_of_one_series_share_its_rows_and_the_newest_says_what_holds(arc
     assert (only["series"], only["instances"]) == (2, 31)
     assert decode_dataset(only["header"], EXPLICIT).Modality == "MR"
     assert {row["mixed"] for row in table(archive, series)} == {False}
+    counts_are_right(archive)
+
+
+def test_rows_are_no_longer_mixed_when_what_differed_has_gone(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mixed() -> list[bool]:
+        return [table(archive, which)[0]["mixed"] for which in (patient, study, series)]
+
+    uids = {"StudyInstanceUID": "1.2.1", "SeriesInstanceUID": "1.2.1.1"}
+    put(archive, made(1, **uids), made(2, **uids))
+    other = made(2, **uids, PatientName="Other^Name")
+    put(archive, other)
+    assert mixed() == [True, True, False]
+    put(archive, made(2, **uids))
+    assert mixed() == [False, False, False]
+    put(archive, made(3, **uids, StudyDescription="Other", SeriesDescription="Other"))
+    assert mixed() == [False, True, True]
+    # More than are looked at.
+    monkeypatch.setattr(batch, "_FEW", 1)
+    put(archive, made(4, **uids))
+    archive.remove(sop_instance_uid=made(3).SOPInstanceUID)
+    assert mixed() == [False, True, True]
+    monkeypatch.undo()
+    # What cannot be read may say anything.
+    (archive.folder / rows(archive)[0]["instance.name"]).unlink()
+    archive.remove(sop_instance_uid=made(4).SOPInstanceUID)
+    assert mixed() == [False, True, True]
+    put(archive, made(1, **uids, ImageComments="Replaced"))
+    assert mixed() == [False, False, False]
     counts_are_right(archive)
 
 
