@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from dimsefast import AE, build_context
-from dimsefast.archive import Archive, IndexUnusable, batch
+from dimsefast.archive import Archive, ArchiveError, IndexUnusable, batch
 from dimsefast.archive.schema import VERSION, instance, patient, progress, series, study
 from dimsefast.dataset import decode_dataset
 from pydicom import Dataset, dcmread
@@ -285,3 +286,29 @@ def test_the_bytes_are_those_that_were_sent(tmp_path: Path, archive: Archive) ->
     length = len(sent) - sent.index(b"\x08\x00\x05\x00")
     assert stored[-length:] == sent[-length:]
     assert isinstance(decode_dataset(row["patient.header"], EXPLICIT), Dataset)
+
+
+def test_objects_alone_are_a_backup(tmp_path: Path) -> None:
+    with Archive(tmp_path / "archive") as archive:
+        put(archive, *(made(number) for number in range(5)))
+        before = rows(archive)
+    restored = tmp_path / "restored"
+    shutil.copytree(archive.folder / "objects", restored / "objects")
+    with pytest.raises(ArchiveError, match="dimsefast reindex"):
+        Archive(restored)
+    assert [path.name for path in restored.iterdir()] == ["objects"]
+    with Archive(restored, rebuild=True) as archive:
+        assert archive.reindex() == (5, [])
+        assert rows(archive) == before
+    with Archive(restored) as archive:
+        assert archive.statistics()["instances"] == 5
+
+
+def test_what_only_looks_like_a_backup_is_left_alone(tmp_path: Path) -> None:
+    for number, other in enumerate(("objects/0A/x.dcm", "objects/x.dcm", "other/00/x.dcm")):
+        path = tmp_path / str(number) / other
+        path.parent.mkdir(parents=True)
+        path.touch()
+        with pytest.raises(ArchiveError, match="is no archive and has other things in it"):
+            Archive(tmp_path / str(number), rebuild=True)
+        assert not (tmp_path / str(number) / ".dimsefast").exists()

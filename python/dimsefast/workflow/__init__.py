@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from . import mpps
 from . import ups_requests as ups
+from .commitment_requests import CommitmentRequest, CommitmentStore, Reference
 from .mpps import MppsProvider
 from .reporting import Addresses
 from .service import Combined, InstanceStore, MemoryStore, Refusal, Service, WorklistStore
 from .storage_commitment import (
     CommitmentResult,
     FailedReference,
-    Reference,
     StorageCommitmentProvider,
     StorageCommitmentUser,
     Transaction,
@@ -25,7 +25,9 @@ from .ups_requests import UpsEvent, UpsWatcher
 __all__ = [
     "Addresses",
     "Combined",
+    "CommitmentRequest",
     "CommitmentResult",
+    "CommitmentStore",
     "FailedReference",
     "InstanceStore",
     "MemoryStore",
