@@ -6,10 +6,13 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import wait_until
 from dimsefast import AE, Archive, StatusError, build_context
 from dimsefast.archive.commitment_store import KeptRequests
 from dimsefast.archive.provider import Provider
@@ -24,13 +27,6 @@ from serving import Served
 LIMIT = 30.0
 CT = str(CTImageStorage)
 UID = str(made(1).SOPInstanceUID)
-
-
-def until(condition: Any, what: str) -> None:
-    deadline = time.monotonic() + LIMIT
-    while not condition():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.01)
 
 
 def kept(folder: Path) -> list[Path]:
@@ -61,24 +57,34 @@ class Listener:
         )
 
 
+@contextmanager
+def process(folder: Path, *flags: Any) -> Iterator[Served]:
+    """A server that the test ends."""
+    server = Served(folder, folder.with_name("log"), *flags)
+    try:
+        yield server
+    finally:
+        server.process.kill()
+        server.wait()
+
+
 @pytest.mark.parametrize("durability", ["process", "power"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_result_that_waits_is_reported_after_a_restart(tmp_path: Path, number: int, durability: str) -> None:
     listener, folder = Listener(), tmp_path / "archive"
     flags = ["--destination", f"MODALITY=127.0.0.1:{listener.port}", "--no-report-on-same-association"]
     flags += ["--durability", durability]
-    server = Served(folder, tmp_path / "log", *flags)
     contexts = [build_context(CT, "1.2.840.10008.1.2.1"), build_context(StorageCommitmentPushModel)]
     asking = StorageCommitmentUser()
-    with AE("MODALITY").connect("127.0.0.1", server.port, ae_title="ARCHIVE", contexts=contexts) as association:
-        assert association.send_c_store(made(1)).Status == 0
-        asking.request(association, [(CT, UID), (CT, "1.9")], "1.2.3.4")
-    assert server.end(number) == (0 if number == signal.SIGTERM else -number)
+    with process(folder, *flags) as server:
+        with AE("MODALITY").connect("127.0.0.1", server.port, ae_title="ARCHIVE", contexts=contexts) as association:
+            assert association.send_c_store(made(1)).Status == 0
+            asking.request(association, [(CT, UID), (CT, "1.9")], "1.2.3.4")
+        assert server.end(number) == (0 if number == signal.SIGTERM else -number)
     assert len(kept(folder)) == 1 and not listener.results
-    with listener.listen(listener.port):
-        server = Served(folder, tmp_path / "log", *flags)
+    with listener.listen(listener.port), process(folder, *flags) as server:
         assert listener.came.wait(LIMIT)
-        until(lambda: not kept(folder), "what was taken is not kept")
+        wait_until(lambda: not kept(folder), "what was taken is not kept")
         assert server.end() == 0
     (result,) = listener.results
     assert result.transaction_uid == "1.2.3.4"
@@ -96,7 +102,7 @@ def test_each_is_reported_once_by_who_knows_the_destination(tmp_path: Path) -> N
         # One that knows nobody, and two that know the same.
         for destinations in ({}, *[{"MODALITY": f"127.0.0.1:{listener.port}"}] * 2):
             Provider(archive, destinations=destinations)
-        until(lambda: len(kept(folder)) == 1, "only the one with an unknown destination is kept")
+        wait_until(lambda: len(kept(folder)) == 1, "only the one with an unknown destination is kept")
     assert sorted(result.transaction_uid for result in listener.results) == ["1.2.0", "1.2.1", "1.2.2"]
 
 

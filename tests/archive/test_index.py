@@ -9,8 +9,9 @@ from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from conftest import wait_until
 from dimsefast import AE, build_context
-from dimsefast.archive import Archive, ArchiveError, IndexUnusable, batch
+from dimsefast.archive import Archive, ArchiveError, IndexUnusable, batch, indexer
 from dimsefast.archive.schema import VERSION, instance, patient, progress, series, study
 from dimsefast.dataset import decode_dataset
 from pydicom import Dataset, dcmread
@@ -286,6 +287,23 @@ def test_the_bytes_are_those_that_were_sent(tmp_path: Path, archive: Archive) ->
     length = len(sent) - sent.index(b"\x08\x00\x05\x00")
     assert stored[-length:] == sent[-length:]
     assert isinstance(decode_dataset(row["patient.header"], EXPLICIT), Dataset)
+
+
+def test_the_end_of_a_study_is_not_gathered_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks; what is gathered would wait for an hour."""
+    some = indexer._SOME
+    monkeypatch.setattr(indexer, "_GATHER", 3600.0)
+    # Until all have come.
+    monkeypatch.setattr(indexer, "_SOME", 1 << 30)
+    with Archive(tmp_path / "archive") as archive:
+        assert all(result.status == 0 for result in archive.add(made(number) for number in range(40)))
+        assert archive.statistics()["waiting"] == 40
+        monkeypatch.setattr(indexer, "_SOME", some)
+        wait_until(lambda: archive.statistics()["waiting"] == 0)
+        assert archive.statistics()["instances"] == 40
+        # A single one waits for others, or for somebody who asks.
+        put(archive, made(41))
+        assert archive.statistics()["instances"] == 41
 
 
 def test_objects_alone_are_a_backup(tmp_path: Path) -> None:

@@ -66,7 +66,10 @@ class KeptRequests:
             raise Refusal(_RESOURCE_LIMITATION, "the request cannot be written to the disk") from error
 
     def remove(self, request: CommitmentRequest) -> None:
-        """Its result was taken, or given up. Where its file cannot be removed, which is logged, it is reported again."""
+        """Its result was taken, or given up.
+
+        Where its file cannot be removed, which is logged, it is reported again after the next start.
+        """
         try:
             self._path(request).unlink(missing_ok=True)
         except OSError as error:

@@ -34,8 +34,8 @@ _CACHE: Final = 8 << 10
 _WRITER_CACHE: Final = 64 << 10
 _MAPPED: Final = 1 << 30
 
-#: The write-ahead log is copied into the database when it has this many pages of 4 kB, and cut to this many bytes. It is
-#: longer only where a transaction needs its beginning: then those that read have to let go.
+#: The write-ahead log is copied into the database when it has this many pages of 4 kB, and cut to this many bytes. It
+#: is longer only where a transaction needs its beginning: then those that read have to let go.
 _LOG_PAGES: Final = 8192
 _LOG_LENGTH: Final = 64 << 20
 

@@ -1,7 +1,7 @@
 """Reading what statements find, some rows at a time, for somebody who may be slow.
 
-An open transaction sees the index as it was, so SQLite keeps every change since then in its write-ahead log. A requestor
-decides how long a query takes; the log must not grow with that.
+An open transaction sees the index as it was, so SQLite keeps every change since then in its write-ahead log. A
+requestor decides how long a query takes; the log must not grow with that.
 """
 
 from __future__ import annotations
