@@ -164,14 +164,17 @@ class Database:
         try:
             if self._log.stat().st_size <= _LOG_LENGTH:
                 return
-        except FileNotFoundError:
+        except OSError:
             return
         try:
             for reader in tuple(self.readers):
                 reader.let_go()
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(1000 * _RESTART_TIMEOUT)}")
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.exec_driver_sql(f"PRAGMA busy_timeout = {round(1000 * _LOCK_TIMEOUT)}")
+            for pragma in (
+                f"busy_timeout = {round(1000 * _RESTART_TIMEOUT)}",
+                "wal_checkpoint(TRUNCATE)",
+                f"busy_timeout = {round(1000 * _LOCK_TIMEOUT)}",
+            ):
+                connection.exec_driver_sql(f"PRAGMA {pragma}").close()
         except (ArchiveError, DatabaseError) as error:
             # What was written counts.
             LOGGER.warning("the log of the index %s stays as long as it is: %s", self.name, error)
