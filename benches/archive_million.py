@@ -1,18 +1,23 @@
 """An archive of a million instances: how long it takes to start, and to take in more.
 
-python benches/archive_million.py [--instances 1000000] [--add 5000]
+python benches/archive_million.py [--instances 1000000] [--add 5000] [--rounds 5] [--kept FOLDER] [--folder FOLDER]
 
 The rows are written straight into the database; there are no files for them. Beside it stands an archive of one
-hundredth of the size.
+hundredth of the size, to which the same objects are added in turn. Objects that are removed just before make ext4 slow
+at new files: on a disk, wait some minutes between runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import random
+import shutil
+import statistics
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -152,9 +157,31 @@ def fill(folder: Path, instances: int) -> None:
     database.close()
 
 
-def random_objects(count: int) -> list[bytes]:
+def filled(folder: Path, instances: int, kept: Path | None) -> str:
+    """The same, copied from `kept/<instances>` where that is there, and put there otherwise; says what was done."""
+    begin = time.perf_counter()
+    source = None if kept is None else kept / str(instances)
+    if source is not None and source.is_dir():
+        shutil.copytree(source, folder)
+        return f"copied from {source} in {time.perf_counter() - begin:.0f} s"
+    fill(folder, instances)
+    said = f"filled in {time.perf_counter() - begin:.0f} s"
+    if source is not None:
+        shutil.copytree(folder, source)
+    return said
+
+
+def whole_patients(text: str) -> int:
+    """The value of --instances: of whole patients, so that all rows have what they should."""
+    number, least = int(text) if text.isdecimal() else 0, SERIES * INSTANCES
+    if number < least or number % least:
+        raise argparse.ArgumentTypeError(f"{text} is no multiple of {least}, the instances of a patient")
+    return number
+
+
+def random_objects(count: int, seed: int = 1) -> list[bytes]:
     """Objects of about 4 kB with UIDs that are in no order, of one series for ten of them."""
-    chance = random.Random(1)
+    chance = random.Random(seed)
     found = []
     dataset = ct_image()
     dataset.Rows = dataset.Columns = 28
@@ -175,41 +202,84 @@ def random_objects(count: int) -> list[bytes]:
     return found
 
 
-def measure(folder: Path, instances: int, objects: list[bytes]) -> str:
-    begin = time.perf_counter()
-    fill(folder, instances)
-    filled = time.perf_counter() - begin
+@dataclass
+class Grown:
+    """An archive that is there, and what it took to add to it: of each round objects a second, and us an object."""
+
+    archive: Archive
+    rates: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    queued: list[float] = field(default_factory=list)
+
+    def add(self, objects: list[bytes]) -> None:
+        """One round."""
+        begin, ran, queued = time.perf_counter(), time.process_time(), _queued()
+        for result in self.archive.add(objects):
+            if result.error is not None:
+                raise result.error
+        self.archive.up_to_date(None)
+        self.rates.append(len(objects) / (time.perf_counter() - begin))
+        self.cpu.append(1e6 * (time.process_time() - ran) / len(objects))
+        self.queued.append(1e6 * (_queued() - queued) / len(objects))
+
+    def __str__(self) -> str:
+        rate, cpu, queued = (statistics.median(figures) for figures in (self.rates, self.cpu, self.queued))
+        spread = f"{min(self.rates):,.0f} to {max(self.rates):,.0f}"
+        return (
+            f"add and index {rate:,.0f} objects/s ({spread}), {cpu:.0f} us of CPU an object, "
+            f"{queued:.0f} us of its threads in the queue for a processor"
+        )
+
+
+def _queued() -> float:
+    """Seconds that the threads of this process were ready to run and did not: what the clock has of other programs."""
+    return sum(int(path.read_text().split()[1]) for path in Path("/proc/self/task").glob("*/schedstat")) / 1e9
+
+
+def opened(folder: Path, instances: int, kept: Path | None) -> Archive:
+    """An archive of that many, and how long it takes to open it and to count."""
+    made = filled(folder, instances, kept)
     begin = time.perf_counter()
     archive = Archive(folder)
     started = time.perf_counter() - begin
-    with archive:
-        begin, cpu = time.perf_counter(), time.process_time()
-        for result in archive.add(objects):
-            if result.error is not None:
-                raise result.error
-        archive.up_to_date(None)
-        seconds, cpu = time.perf_counter() - begin, time.process_time() - cpu
-        begin = time.perf_counter()
-        statistics = archive.statistics()
-        looked = time.perf_counter() - begin
+    begin = time.perf_counter()
+    counted = archive.statistics()["instances"]
+    looked = time.perf_counter() - begin
     size = (folder / ".dimsefast" / "index.sqlite").stat().st_size
-    rate = f"{len(objects) / seconds:,.0f} objects/s, {1e6 * cpu / len(objects):.0f} us of CPU"
-    return (
-        f"{instances:,} instances: filled in {filled:.0f} s, {size / 1e6:,.0f} MB, start {1000 * started:.0f} ms, "
-        f"add and index {rate}, statistics {1000 * looked:.1f} ms ({statistics['instances']:,} instances)"
+    print(
+        f"{counted:,} instances: {made}, {size / 1e6:,.0f} MB, start {1000 * started:.0f} ms, "
+        f"statistics {1000 * looked:.1f} ms",
+        flush=True,
     )
+    return archive
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--instances", type=int, default=1_000_000, help="how many are there (default: %(default)s)")
-    parser.add_argument("--add", type=int, default=5000, help="how many are added (default: %(default)s)")
+    parser.add_argument(
+        "--instances", type=whole_patients, default=1_000_000, help="how many are there (default: %(default)s)"
+    )
+    parser.add_argument("--add", type=int, default=5000, help="how many are added in a round (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="how often, in turn (default: %(default)s)")
+    parser.add_argument("--kept", type=Path, help="a folder where filled archives are kept and taken from")
+    parser.add_argument("--folder", type=Path, help="where it happens (default: /dev/shm, memory)")
     given = parser.parse_args()
-    objects = random_objects(given.add)
     memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(prefix="dimsefast-bench-", dir=memory if memory.is_dir() else None) as work:
-        for instances in (given.instances // 100, given.instances):
-            print(measure(Path(work) / str(instances), instances, objects), flush=True)
+    where = given.folder or (memory if memory.is_dir() else None)
+    with tempfile.TemporaryDirectory(prefix="dimsefast-bench-", dir=where) as work, ExitStack() as stack:
+        grown = {}
+        for instances in (max(given.instances // 5000 * 50, 50), given.instances):
+            archive = opened(Path(work) / str(instances), instances, given.kept)
+            grown[instances] = Grown(stack.enter_context(archive))
+        for seed in range(given.rounds):
+            objects = random_objects(given.add, seed)
+            for each in grown.values():
+                each.add(objects)
+        for instances, each in grown.items():
+            print(f"{instances:,} instances: {each}")
+        few, many = grown.values()
+        ratios = [one / other for one, other in zip(many.rates, few.rates, strict=True)]
+        print(f"many to few: x{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """What queries of an archive take, beside dcmqrscp and Orthanc.
 
-python benches/archive_query.py [--rounds N] [--instances N] [--floor PROGRAM]
+python benches/archive_query.py [--rounds N] [--instances N] [--kept FOLDER] [--floor PROGRAM]
 
 Image-level C-FIND of 10,000 matches (2,000 small objects, asked five times), the archives in turn in each round;
 then an index of a million instances: the first response of selective queries, and rate and memory of a query for all.
@@ -17,7 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from archive_million import INSTANCES, UID, fill
+from archive_million import INSTANCES, UID, filled, whole_patients
 from archive_million import SERIES as SERIES_OF_STUDY
 from archives import NOWHERE, dcmqrscp, orthanc
 from dimsefast import AE, Archive, build_context, query, sop_class
@@ -113,12 +113,10 @@ def beside_others(run: Setting, rounds: int) -> None:
             )
 
 
-def over_many(run: Setting, instances: int) -> None:
+def over_many(run: Setting, instances: int, kept: Path | None) -> None:
     """An index of that many."""
     folder = run.work / "million"
-    begin = time.perf_counter()
-    fill(folder, instances)
-    print(f"an index of {instances:,} instances, made in {time.perf_counter() - begin:.0f} s", flush=True)
+    print(f"an index of {instances:,} instances, {filled(folder, instances, kept)}", flush=True)
     number = instances // (SERIES_OF_STUDY * INSTANCES) // 2
     study, series = UID.format(kind=2, number=number), UID.format(kind=3, number=SERIES_OF_STUDY * number)
     selective: dict[str, Dataset] = {
@@ -151,12 +149,13 @@ def main() -> None:
         return serve(sys.argv[2])
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--instances", type=int, default=1_000_000)
+    parser.add_argument("--instances", type=whole_patients, default=1_000_000)
+    parser.add_argument("--kept", type=Path, help="a folder where filled archives are kept and taken from")
     parser.add_argument("--floor", type=Path, default=FLOOR, help="the bare requestor, which fills Orthanc")
     arguments = parser.parse_args()
     with setting(arguments.floor, Sizes(small=OBJECTS)) as run:
         beside_others(run, arguments.rounds)
-        over_many(run, arguments.instances)
+        over_many(run, arguments.instances, arguments.kept)
     return None
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
+from conftest import wait_until
 from dimsefast import AE, build_context
-from dimsefast.archive import Archive, IndexUnusable
+from dimsefast.archive import Archive, ArchiveError, IndexUnusable, batch, indexer
 from dimsefast.archive.schema import VERSION, instance, patient, progress, series, study
 from dimsefast.dataset import decode_dataset
 from pydicom import Dataset, dcmread
@@ -87,6 +89,36 @@ def test_objects_of_one_series_share_its_rows_and_the_newest_says_what_holds(arc
     assert (only["series"], only["instances"]) == (2, 31)
     assert decode_dataset(only["header"], EXPLICIT).Modality == "MR"
     assert {row["mixed"] for row in table(archive, series)} == {False}
+    counts_are_right(archive)
+
+
+def test_rows_are_no_longer_mixed_when_what_differed_has_gone(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mixed() -> list[bool]:
+        return [table(archive, which)[0]["mixed"] for which in (patient, study, series)]
+
+    uids = {"StudyInstanceUID": "1.2.1", "SeriesInstanceUID": "1.2.1.1"}
+    put(archive, made(1, **uids), made(2, **uids))
+    other = made(2, **uids, PatientName="Other^Name")
+    put(archive, other)
+    assert mixed() == [True, True, False]
+    put(archive, made(2, **uids))
+    assert mixed() == [False, False, False]
+    put(archive, made(3, **uids, StudyDescription="Other", SeriesDescription="Other"))
+    assert mixed() == [False, True, True]
+    # More than are looked at.
+    monkeypatch.setattr(batch, "_FEW", 1)
+    put(archive, made(4, **uids))
+    archive.remove(sop_instance_uid=made(3).SOPInstanceUID)
+    assert mixed() == [False, True, True]
+    monkeypatch.undo()
+    # What cannot be read may say anything.
+    (archive.folder / rows(archive)[0]["instance.name"]).unlink()
+    archive.remove(sop_instance_uid=made(4).SOPInstanceUID)
+    assert mixed() == [False, True, True]
+    put(archive, made(1, **uids, ImageComments="Replaced"))
+    assert mixed() == [False, False, False]
     counts_are_right(archive)
 
 
@@ -255,3 +287,46 @@ def test_the_bytes_are_those_that_were_sent(tmp_path: Path, archive: Archive) ->
     length = len(sent) - sent.index(b"\x08\x00\x05\x00")
     assert stored[-length:] == sent[-length:]
     assert isinstance(decode_dataset(row["patient.header"], EXPLICIT), Dataset)
+
+
+def test_the_end_of_a_study_is_not_gathered_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks; what is gathered would wait for an hour."""
+    some = indexer._SOME
+    monkeypatch.setattr(indexer, "_GATHER", 3600.0)
+    # Until all have come.
+    monkeypatch.setattr(indexer, "_SOME", 1 << 30)
+    with Archive(tmp_path / "archive") as archive:
+        assert all(result.status == 0 for result in archive.add(made(number) for number in range(40)))
+        assert archive.statistics()["waiting"] == 40
+        monkeypatch.setattr(indexer, "_SOME", some)
+        wait_until(lambda: archive.statistics()["waiting"] == 0)
+        assert archive.statistics()["instances"] == 40
+        # A single one waits for others, or for somebody who asks.
+        put(archive, made(41))
+        assert archive.statistics()["instances"] == 41
+
+
+def test_objects_alone_are_a_backup(tmp_path: Path) -> None:
+    with Archive(tmp_path / "archive") as archive:
+        put(archive, *(made(number) for number in range(5)))
+        before = rows(archive)
+    restored = tmp_path / "restored"
+    shutil.copytree(archive.folder / "objects", restored / "objects")
+    with pytest.raises(ArchiveError, match="dimsefast reindex"):
+        Archive(restored)
+    assert [path.name for path in restored.iterdir()] == ["objects"]
+    with Archive(restored, rebuild=True) as archive:
+        assert archive.reindex() == (5, [])
+        assert rows(archive) == before
+    with Archive(restored) as archive:
+        assert archive.statistics()["instances"] == 5
+
+
+def test_what_only_looks_like_a_backup_is_left_alone(tmp_path: Path) -> None:
+    for number, other in enumerate(("objects/0A/x.dcm", "objects/x.dcm", "other/00/x.dcm")):
+        path = tmp_path / str(number) / other
+        path.parent.mkdir(parents=True)
+        path.touch()
+        with pytest.raises(ArchiveError, match="is no archive and has other things in it"):
+            Archive(tmp_path / str(number), rebuild=True)
+        assert not (tmp_path / str(number) / ".dimsefast").exists()

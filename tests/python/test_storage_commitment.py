@@ -222,6 +222,41 @@ def test_a_requestor_that_nobody_can_reach_is_given_up(caplog: pytest.LogCapture
         transaction.wait(0)
 
 
+def test_a_requestor_that_refuses_a_report_is_not_asked_for_ever() -> None:
+    """Those behind it wait."""
+    asked: list[str] = []
+    came = threading.Event()
+
+    def refuse(event: Any) -> tuple[int, None]:
+        uid = str(event.event_information.TransactionUID)
+        asked.append(uid)
+        if uid == "1.2.2":
+            came.set()
+        return (0x0110 if uid == "1.2.1" else 0x0000), None
+
+    user = StorageCommitmentUser()
+    with serve(user) as own:
+        own.unbind(evt.EVT_N_EVENT_REPORT, dict(user.handlers)[evt.EVT_N_EVENT_REPORT])
+        own.bind(evt.EVT_N_EVENT_REPORT, refuse)
+        addresses = {"USER": ("127.0.0.1", own.port)}
+        options: dict[str, Any] = {"same_association": False, "retry_after": [0.01] * 1000}
+        with StorageCommitmentProvider(held, addresses, **options) as provider, serve(provider) as server:
+            with connect(server, user, handlers=False) as assoc:
+                user.request(assoc, ONE, "1.2.1")
+                user.request(assoc, ONE, "1.2.2")
+                assert came.wait(LIMIT)
+    assert asked == ["1.2.1"] * reporting.MOST_REFUSALS + ["1.2.2"]
+
+
+def test_a_result_is_given_up_so_long_after_its_request(caplog: pytest.LogCaptureFixture) -> None:
+    user = StorageCommitmentUser()
+    options: dict[str, Any] = {"same_association": False, "retry_after": [1000.0], "give_up_after": 999.0}
+    with StorageCommitmentProvider(held, {"USER": ("127.0.0.1", 9)}, **options) as provider, serve(provider) as server:
+        with connect(server, user, handlers=False) as assoc:
+            user.request(assoc, ONE)
+        wait_until(lambda: "could not be delivered and is given up" in caplog.text)
+
+
 def test_a_requestor_that_takes_no_reports_is_refused_at_some_point(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reporting, "MOST_WAITING", 2)
     user = StorageCommitmentUser()

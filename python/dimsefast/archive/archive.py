@@ -58,7 +58,8 @@ class Archive(Services):
             ("refuse"). What is the same is answered 0000H, and nothing is written.
         local_timezone: the offset from UTC of dates and times without one, as `+HHMM` or `-HHMM`; for queries that
             consider it.
-        rebuild: an index that is missing or damaged is made anew, and the old one put aside; `reindex` must follow.
+        rebuild: an index that is missing or damaged is made anew, and the old one put aside; `reindex` must follow. The
+            folder may have nothing but `objects/`, restored from a backup.
 
     Attributes:
         mpps: keeps the Modality Performed Procedure Steps that peers create; `mpps.store.get(uid)` reads one.
@@ -82,7 +83,7 @@ class Archive(Services):
             raise ValueError(f'durability is "process" or "power", not {durability!r}')
         self.durability: Durability = durability
         self.duplicates, self.local_timezone = duplicates, local_timezone
-        self.storage = FolderStorage(location, durability == "power", duplicates)
+        self.storage = FolderStorage(location, durability == "power", duplicates, restored=rebuild)
         self.folder: Path = self.storage.folder
         try:
             self.database = self._open_database(
@@ -254,7 +255,8 @@ class Archive(Services):
     def close(self) -> None:
         """Indexes what was stored, for at most ten seconds, and lets go of the archive.
 
-        A server that stores to it should be over by then. Results of storage commitment that wait are not reported.
+        A server that stores to it should be over by then. Results of storage commitment that wait are reported when it
+        is served again.
         """
         self._close_services()
         self.indexer.close(_CLOSE_TIMEOUT)

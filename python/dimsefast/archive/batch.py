@@ -12,12 +12,15 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table, bindparam, func, select
 
-from .headers import Entry
+from .headers import Entry, Values
 from .nodes import PATIENT, SERIES, STUDY, Level, Node
 from .schema import instance, progress, series
 
 #: Values in one IN list.
 _LIST: Final = 500
+
+#: Where no more objects are left below a row, it is looked whether they still differ: each of their files is read.
+_FEW: Final = 500
 
 _REMOVE_INSTANCE: Final = instance.delete().where(instance.c.key == bindparam("of_key"))
 _INSTANCE_COLUMNS: Final = [column.name for column in instance.columns]
@@ -209,9 +212,20 @@ class Batch:
             newest = select(func.max(instance.c.key)).select_from(level.instances).where(level.table.c.key == node.key)
             name = select(instance.c.name).where(instance.c.key == newest.scalar_subquery())
             for entry in self._read(list(self._connection.scalars(name))):
-                values = {PATIENT: entry.patient, STUDY: entry.patient + entry.study, SERIES: entry.series}[level]
-                node.see(values, entry.header)
+                node.see(_values(level, entry), entry.header)
+        if node.mixed and node.instances <= _FEW:
+            names = select(instance.c.name).select_from(level.instances).where(level.table.c.key == node.key)
+            left = self._read(list(self._connection.scalars(names)))
+            # What cannot be read now may say anything.
+            node.mixed = len(left) < node.instances or len({_values(level, entry) for entry in left}) > 1
         node.is_changed = True
+
+
+def _values(level: Level, entry: Entry) -> Values:
+    """What an object says in the columns of a row above it."""
+    if level is SERIES:
+        return entry.series
+    return entry.patient if level is PATIENT else entry.patient + entry.study
 
 
 def _parts(values: Sequence[str]) -> Iterable[Sequence[str]]:

@@ -6,11 +6,12 @@ was when it began, and neither waits for the other.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sqlalchemy import Connection, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
@@ -20,6 +21,11 @@ from sqlalchemy.pool import QueuePool
 from .errors import ArchiveError, IndexUnusable
 from .schema import VERSION, metadata, progress
 
+if TYPE_CHECKING:
+    from .rows import Rows
+
+LOGGER = logging.getLogger("dimsefast.archive")
+
 #: When a record of the journal is on the disk: see `Archive`.
 Durability = Literal["process", "power"]
 
@@ -28,12 +34,15 @@ _CACHE: Final = 8 << 10
 _WRITER_CACHE: Final = 64 << 10
 _MAPPED: Final = 1 << 30
 
-#: The write-ahead log is copied into the database when it has this many pages of 4 kB, and cut to this many bytes.
+#: The write-ahead log is copied into the database when it has this many pages of 4 kB, and cut to this many bytes. It
+#: is longer only where a transaction needs its beginning: then those that read have to let go.
 _LOG_PAGES: Final = 8192
 _LOG_LENGTH: Final = 64 << 20
 
-#: Seconds that a statement waits where another program has locked the database.
+#: Seconds that a statement waits where another program has locked the database, and that the writer waits for short
+#: transactions where the log is too long.
 _LOCK_TIMEOUT: Final = 5.0
+_RESTART_TIMEOUT: Final = 0.2
 
 #: Readers at the same time; a further one waits.
 _READERS: Final = 64
@@ -69,10 +78,12 @@ class Database:
         self._durability = durability
         self._write_lock = threading.Lock()
         self._writer: Connection | None = None
+        #: Those that read for somebody who may be slow, in a transaction that is open.
+        self.readers: set[Rows] = set()
         self.is_new = False
         event.listen(self._engine, "connect", self._prepare)
         try:
-            with self._explained():
+            with self.explained():
                 self._make_tables()
         except BaseException:
             self.close()
@@ -115,11 +126,11 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A connection for queries: all of them see the index as it was at the first one.
+        """A connection for queries: all of them see the index as it was at the first one. `Rows` is for slow ones.
 
         Several threads read at the same time, and while there is writing. Raises ArchiveError as `writing` does.
         """
-        with self._explained(), self._engine.connect() as connection:
+        with self.explained(), self._engine.connect() as connection:
             connection.exec_driver_sql("BEGIN")
             try:
                 yield connection
@@ -134,7 +145,7 @@ class Database:
         cannot be written to, or the disk is full, DataError and IntegrityError of SQLAlchemy for a row that it does not
         take. Nothing was written then.
         """
-        with self._explained(), self._write_lock:
+        with self.explained(), self._write_lock:
             if self._writer is None or self._writer.closed:
                 self._writer = self._engine.connect()
                 self._writer.exec_driver_sql(f"PRAGMA cache_size = -{_WRITER_CACHE}")
@@ -146,9 +157,34 @@ class Database:
             except BaseException:
                 _end(connection, "ROLLBACK")
                 raise
+            self._bound_log(connection)
+
+    def _bound_log(self, connection: Connection) -> None:
+        """Where the log has become too long, ends the transactions that need it, and has the next one begin anew."""
+        try:
+            if self._log.stat().st_size <= _LOG_LENGTH:
+                return
+        except OSError:
+            return
+        try:
+            for reader in tuple(self.readers):
+                reader.let_go()
+            for pragma in (
+                f"busy_timeout = {round(1000 * _RESTART_TIMEOUT)}",
+                "wal_checkpoint(TRUNCATE)",
+                f"busy_timeout = {round(1000 * _LOCK_TIMEOUT)}",
+            ):
+                connection.exec_driver_sql(f"PRAGMA {pragma}").close()
+        except (ArchiveError, DatabaseError) as error:
+            # What was written counts.
+            LOGGER.warning("the log of the index %s stays as long as it is: %s", self.name, error)
+
+    @property
+    def _log(self) -> Path:
+        return Path(f"{self.url.database}-wal")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def explained(self) -> Iterator[None]:
         """Says of an error of the database what to do about it."""
         try:
             yield

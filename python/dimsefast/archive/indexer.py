@@ -32,6 +32,11 @@ _BATCH: Final = 1000
 _GATHER: Final = 0.1
 _ENOUGH: Final = 64 << 10
 
+#: The end of a study: so many bytes of the journal, about a dozen records, to which nothing is added for so many
+#: seconds, are indexed without waiting for more. What trickles in is gathered.
+_SOME: Final = 1 << 10
+_PAUSE: Final = 0.01
+
 #: Seconds until the database is tried again, at first and at most.
 _FIRST_RETRY: Final = 0.1
 _LAST_RETRY: Final = 10.0
@@ -139,9 +144,15 @@ class Indexer:
                 retry = _FIRST_RETRY
 
     def _gather(self) -> None:
-        segment, offset = self._storage.journal.position
-        if segment == self._position[0] and offset - self._position[1] < _ENOUGH:
-            self._hurry.wait(_GATHER)
+        deadline, before = time.monotonic() + _GATHER, self._position
+        while time.monotonic() < deadline:
+            end = self._storage.journal.position
+            length = end[1] - self._position[1]
+            if end[0] > self._position[0] or length >= _ENOUGH or (length >= _SOME and end == before):
+                return
+            before = end
+            if self._hurry.wait(_PAUSE):
+                return
 
     def _take_over(self) -> None:
         """Takes over the next records of the journal."""

@@ -125,6 +125,10 @@ class Lookup:
             chunk = {longest: values[first : first + CHUNK]} if values else {}
             yield self._statement(columns, {**self._unique, **chunk}, is_first=first == 0, split=longest)
 
+    def any_row(self, columns: Sequence[Column[Any]]) -> Select[Any]:
+        """A select of these columns that finds all rows."""
+        return select(*columns).select_from(self._joined(columns))
+
     def _statement(
         self, columns: Sequence[Column[Any]], unique: dict[int, list[str]], is_first: bool, split: int
     ) -> Select[Any]:
@@ -145,7 +149,7 @@ class Lookup:
                 agreed = and_(*self._inherited[place])
                 # Other clauses lead to few rows already.
                 clauses.append(or_(agreed, sql(MIXED)) if clauses else _any_of(table, agreed, sql(MIXED)))
-        return select(*columns).select_from(self._joined(columns)).where(*clauses)
+        return self.any_row(columns).where(*clauses)
 
     def _joined(self, columns: Sequence[Column[Any]]) -> Any:
         top = min([self._place, *(TABLES.index(column.table) for column in columns)])

@@ -16,6 +16,7 @@ from ..errors import MatchError
 from ..matching import EXPLICIT_LITTLE
 from ..presentation import ALL_TRANSFER_SYNTAXES, PresentationContext, build_context
 from ..workflow import StorageCommitmentProvider
+from ..workflow.reporting import RETRY_AFTER
 from . import extended
 from .commitment import held
 from .retrieval import Destinations, destination, report_address, stored
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
 _PENDING, _CANCELLED, _UNABLE = 0xFF00, 0xFE00, 0xC000
 #: PS3.4 C.4.2.1.5: refused, move destination unknown.
 _UNKNOWN_DESTINATION: Final = (None, None)
+
+#: Seconds before each further attempt to report what is committed, and after the request until that is given up.
+_GIVE_UP_AFTER: Final = 24 * 3600.0
+_RETRY_AFTER: Final = (*RETRY_AFTER, 600.0, *[3600.0] * 24)
 
 _ROOTS: Final = ("PatientRoot", "StudyRoot", "PatientStudyOnly")
 
@@ -52,8 +57,9 @@ class Provider:
         worklist: a folder with the items of a modality worklist (see `Worklist`). Default: there is no worklist.
         refused: options of queries that are not granted, by their names in `Options`: "relational", "fuzzy".
         commitment: whether storage commitment is offered. A commitment means what an acknowledged C-STORE means, see
-            `Archive`. Results that have not been reported when the archive is closed never are: who misses one asks
-            again.
+            `Archive`. Results that have not been reported when the archive is closed or its process killed are reported
+            by the next provider of the archive that knows the destination, so that a peer may get one twice. A result
+            is given up 24 hours after its request.
         report_on_same_association: see `StorageCommitmentProvider`.
         mpps: whether Modality Performed Procedure Steps are kept. A step survives what an acknowledged object does.
         relational: whether an identifier may leave out the unique keys above its level where relational queries were
@@ -83,6 +89,9 @@ class Provider:
                 lambda references: held(archive, references),
                 lambda title: report_address(self.destinations, title),
                 same_association=report_on_same_association,
+                retry_after=_RETRY_AFTER,
+                give_up_after=_GIVE_UP_AFTER,
+                store=archive.storage.commitments,
             )
             archive.before_closing(self._workflow["commitment"].close)
         if mpps:

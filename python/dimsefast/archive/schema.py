@@ -6,7 +6,7 @@ empty, or not as its representation has it (`column_value`); a NULL therefore ne
 
 Patient, study and series are told apart by their unique keys *below their parent*: an object that names a known study
 and another patient makes a study of its own under that patient. The other attributes of a patient, study or series are
-those of the object that was stored last; `mixed` says that some object below says something else.
+those of the object that was stored last; `mixed` says that some object below says something else, or did (`batch.py`).
 """
 
 from __future__ import annotations

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
-from sqlalchemy import Column, select
+from sqlalchemy import select
 
 from ..matching import EXPLICIT_LITTLE, Matcher
 from .lookup import CHUNK, LEVELS, TABLES, Lookup, computed_for
+from .rows import Rows
 from .schema import instance, series, study
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ class Search:
         self, transfer_syntax: str, retrieve_aet: str | None, is_cancelled: Callable[[], bool]
     ) -> Iterator[list[bytes]]:
         """The same in lists, each as soon as its rows have been looked at: a few at first, then more."""
-        for _, answers in self._batches((), transfer_syntax, retrieve_aet, is_cancelled):
+        for _, answers in self._batches(transfer_syntax, retrieve_aet, is_cancelled):
             if found := [answer for answer in answers if answer is not None]:
                 yield found
 
@@ -94,7 +95,7 @@ class Search:
         """The keys of the instances that match, or belong to what does, by study, series and Instance Number."""
         table = TABLES[LEVELS.index(self.level)]
         keys: list[int] = []
-        for rows, answers in self._batches((table.c.key,), EXPLICIT_LITTLE, None, is_cancelled):
+        for rows, answers in self._batches(EXPLICIT_LITTLE, None, is_cancelled):
             keys.extend(row[-1] for row, answer in zip(rows, answers, strict=True) if answer is not None)
         found: list[tuple[int, int, int, int]] = []
         order = (study.c.key, series.c.key, instance.c.instance_number, instance.c.key)
@@ -112,29 +113,22 @@ class Search:
         return array("q", (key for *_, key in found))
 
     def _batches(
-        self,
-        columns: Sequence[Column[Any]],
-        transfer_syntax: str,
-        retrieve_aet: str | None,
-        is_cancelled: Callable[[], bool],
+        self, transfer_syntax: str, retrieve_aet: str | None, is_cancelled: Callable[[], bool]
     ) -> Iterator[tuple[Sequence[Any], list[bytes | None]]]:
-        """Rows (header, computed attributes, these columns), and for each the answer; None where it does not match."""
-        header = TABLES[LEVELS.index(self.level)].c.header
-        wanted = [header, *(found.column for found in self._computed), *columns]
+        """Rows (header, computed attributes, key), and for each the answer; None where it does not match."""
+        table = TABLES[LEVELS.index(self.level)]
+        wanted = [table.c.header, *(found.column for found in self._computed), table.c.key]
         size = _FIRST_BATCH
-        with self._database.reading() as connection:
-            for statement in self._lookup.statements(wanted):
-                with connection.execution_options(stream_results=True).execute(statement) as result:
-                    while not is_cancelled() and (rows := result.fetchmany(size)):
-                        computed = [self._elements(row) for row in rows] if self._computed or self._constant else None
-                        headers = [row[0] for row in rows]
-                        yield (
-                            rows,
-                            self.matcher.answers(
-                                headers, transfer_syntax, computed=computed, retrieve_aet=retrieve_aet
-                            ),
-                        )
-                        size = min(4 * size, _LARGEST_BATCH)
+        lookup = self._lookup
+        with Rows(self._database, lookup.statements(wanted), lookup.any_row(wanted), table.c.key) as found:
+            while not is_cancelled() and (rows := found.fetch(size)):
+                computed = [self._elements(row) for row in rows] if self._computed or self._constant else None
+                headers = [row[0] for row in rows]
+                yield (
+                    rows,
+                    self.matcher.answers(headers, transfer_syntax, computed=computed, retrieve_aet=retrieve_aet),
+                )
+                size = min(4 * size, _LARGEST_BATCH)
 
     def _elements(self, row: Any) -> list[Element]:
         """What stands in place of the attributes of the header."""

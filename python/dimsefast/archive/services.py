@@ -54,7 +54,8 @@ class Services:
     ) -> Iterator[Dataset]:
         """What a C-FIND would answer: the identifier of each match, as rows are read, decoded when it is looked at.
 
-        Everything that was acknowledged before is considered. While the iterator is open it sees the index as it was.
+        Everything that was acknowledged before is considered. What is stored later is not, and what is replaced or
+        removed before it was read may be missing.
 
         Args:
             identifier: the keys: `query.study(...)` and the like, or an encoded one in Explicit VR Little Endian.

@@ -7,6 +7,7 @@ Instance UID alone.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 from .. import _core
 from ..storing import StoreTo
+from .commitment_store import KeptRequests
 from .errors import ArchiveError
 from .lock import Lock
 from .steps import StepStore
@@ -26,13 +28,17 @@ if TYPE_CHECKING:
 #: What becomes of an object that is there already and not the same to the byte.
 Duplicates = Literal["keep", "replace", "refuse"]
 
-#: What is the archive's own: the marker, the lock, the journal, the index, performed procedure steps.
+#: What is the archive's own: the marker, the lock, the journal, the index, performed procedure steps, and requests for
+#: storage commitment.
 PRIVATE: Final = ".dimsefast"
 
 _MARKER: Final = "archive"
 _MARKER_TEXT: Final = "dimsefast archive, layout 1\n"
 _OBJECTS: Final = "objects"
 _STEPS: Final = "mpps"
+_COMMITMENTS: Final = "commitments"
+#: The name of a folder of objects.
+_PART: Final = re.compile("[0-9a-f]{2}")
 _LAYOUT: Final = f"{_OBJECTS}/{{SOPInstanceUID.hash}}/{{SOPInstanceUID}}.dcm"
 
 #: `_core` calls them otherwise.
@@ -50,16 +56,19 @@ class FolderStorage:
         fsync: whether an object is on the disk when it counts as stored.
         duplicates: what becomes of an object that is there already and not the same to the byte: "replace" it, "keep"
             the one that is there (B006H), or "refuse" the other (0111H).
+        restored: whether the folder may have nothing but the objects of an archive, as a backup has them.
 
     Raises ArchiveLocked where another process has it, ArchiveError where the location cannot be used.
     """
 
-    def __init__(self, location: str | os.PathLike[str], fsync: bool, duplicates: Duplicates) -> None:
+    def __init__(
+        self, location: str | os.PathLike[str], fsync: bool, duplicates: Duplicates, restored: bool = False
+    ) -> None:
         if duplicates not in _DUPLICATES:
             raise ValueError(f'duplicates is "keep", "replace" or "refuse", not {duplicates!r}')
         self.folder = _folder(location)
         try:
-            self._make()
+            self._make(restored)
             self._lock = Lock(self.private / "lock", self.folder)
         except OSError as error:
             raise ArchiveError(
@@ -69,6 +78,7 @@ class FolderStorage:
             _core.remove_leftovers(self.folder)
             self.journal = _core.Journal(self.private / "journal", fsync)
             self.steps = StepStore(self.private / _STEPS, fsync)
+            self.commitments = KeptRequests(self.private / _COMMITMENTS, fsync)
         except OSError as error:
             self._lock.release()
             raise ArchiveError(f"the archive {self.folder} cannot be written to: {error}") from error
@@ -84,13 +94,19 @@ class FolderStorage:
         """The list of what could not be indexed: name, tab and reason a line."""
         return self.private / "failed"
 
-    def _make(self) -> None:
+    def _make(self, restored: bool) -> None:
         """Makes the folder an archive, where it is none. Raises OSError, ArchiveError where something else is in it."""
         marker = self.private / _MARKER
         if not marker.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
             others = sorted({entry.name for entry in os.scandir(self.folder)} - _HARMLESS)
-            if others:
+            if others == [_OBJECTS] and self._has_layout():
+                if not restored:
+                    raise ArchiveError(
+                        f"{self.folder} has the objects of an archive and nothing else: make it one with "
+                        "`dimsefast reindex`"
+                    )
+            elif others:
                 raise ArchiveError(
                     f"{self.folder} is no archive and has other things in it ({', '.join(others[:3])}...): "
                     "give a new or empty folder"
@@ -100,7 +116,12 @@ class FolderStorage:
         elif marker.read_text() != _MARKER_TEXT:
             raise ArchiveError(f"{self.folder} is an archive of another version: {marker} says so")
         (self.folder / _OBJECTS).mkdir(exist_ok=True)
-        (self.private / _STEPS).mkdir(exist_ok=True)
+        for name in (_STEPS, _COMMITMENTS):
+            (self.private / name).mkdir(exist_ok=True)
+
+    def _has_layout(self) -> bool:
+        """Whether what is in the folder of objects is where an archive has it. Raises OSError."""
+        return all(_PART.fullmatch(entry.name) and entry.is_dir() for entry in os.scandir(self.folder / _OBJECTS))
 
     def path(self, name: str) -> Path:
         """The file of this name."""

@@ -25,8 +25,9 @@ from .common import Interrupted, log_option, one_line
 def reindex(folder: str | None, config: Path | None, database: str | None, as_json: bool) -> int:
     """Make the index of an archive anew from its files.
 
-    For an index that is damaged, lost, or of another version. The files are only read. The archive must not be served
-    meanwhile. What cannot be indexed is listed, and the exit status is 1 then.
+    For an index that is damaged, lost, or of another version, and for a folder that has nothing but `objects`, from a
+    backup. The files are only read. The archive must not be served meanwhile. What cannot be indexed is listed, and the
+    exit status is 1 then.
 
     \b
     dimsefast reindex archive

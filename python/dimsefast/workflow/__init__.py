@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from . import mpps
 from . import ups_requests as ups
+from .commitment_requests import CommitmentRequest, CommitmentStore, Reference
 from .commitment_user import StorageCommitmentUser, Transaction
 from .mpps import MppsProvider
 from .reporting import Addresses
@@ -16,7 +17,6 @@ from .service import Combined, InstanceStore, MemoryStore, Refusal, Service, Wor
 from .storage_commitment import (
     CommitmentResult,
     FailedReference,
-    Reference,
     StorageCommitmentProvider,
 )
 from .ups import UpsProvider
@@ -25,7 +25,9 @@ from .ups_requests import UpsEvent, UpsWatcher
 __all__ = [
     "Addresses",
     "Combined",
+    "CommitmentRequest",
     "CommitmentResult",
+    "CommitmentStore",
     "FailedReference",
     "InstanceStore",
     "MemoryStore",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -44,6 +45,8 @@ _SETTINGS = (
 )
 #: Seconds before each further attempt.
 RETRY_AFTER = (5.0, 30.0, 120.0)
+#: How often a peer may refuse one report: those behind it wait meanwhile.
+MOST_REFUSALS = 1 + len(RETRY_AFTER)
 #: Reports to one peer that may wait: a peer that causes them and never takes them must not make us keep them.
 MOST_WAITING = 1000
 #: Seconds that `close` waits for reports that are on their way.
@@ -69,6 +72,15 @@ class _Task:
     report: Report | None = None
     #: How long to wait before each attempt that is left after this one.
     delays: deque[float] = field(default_factory=deque)
+    #: When no further attempt is begun, on the monotonic clock.
+    until: float = math.inf
+    refusals: int = 0
+
+    def delay(self) -> float | None:
+        """Seconds before a further attempt; None where there is none."""
+        if not self.delays or self.refusals >= MOST_REFUSALS or time.monotonic() + self.delays[0] > self.until:
+            return None
+        return self.delays.popleft()
 
 
 class Reporter:
@@ -111,6 +123,7 @@ class Reporter:
         make: Callable[[], Report],
         same_association: bool = False,
         done: Callable[[bool], object] | None = None,
+        patience: float = math.inf,
     ) -> None:
         """Has a report sent; returns at once. Where too many wait it is given up, which is logged.
 
@@ -119,24 +132,32 @@ class Reporter:
             title: AE title of the peer.
             make: makes the report, on the thread that sends it.
             same_association: whether an association is used itself while it lasts.
-            done: told whether the peer took the report, once that is certain.
+            done: told whether the peer took the report, once that is certain: not where `close` came first.
+            patience: seconds after which no further attempt is begun.
         """
         association = source if same_association and isinstance(source, AssociationBase) else None
-        task = _Task(_caller(source), make, association, done, delays=deque(self._retry_after))
+        until = time.monotonic() + patience
+        task = _Task(_caller(source), make, association, done, delays=deque(self._retry_after), until=until)
+        if not self._enqueue(title, task) and done is not None:
+            done(False)
+
+    def _enqueue(self, title: str, task: _Task) -> bool:
+        """Whether there was room for it."""
         with self._changed:
             if self._closed:
-                return
+                return True
             lane = self._lanes.get(title)
             if lane is not None:
                 if len(lane) < MOST_WAITING:
                     lane.append(task)
-                else:
-                    LOGGER.error("%d reports to %s wait: another one is given up", len(lane), title)
-                return
+                    return True
+                LOGGER.error("%d reports to %s wait: another one is given up", len(lane), title)
+                return False
             self._lanes[title] = deque([task])
             thread = threading.Thread(target=self._run, args=(title,), name=f"dimsefast-reports-{title}", daemon=True)
             self._threads.add(thread)
             thread.start()
+            return True
 
     def close(self) -> None:
         """Sends nothing any more; what is on its way is aborted."""
@@ -160,10 +181,12 @@ class Reporter:
                     return
                 task = lane[0]
             taken = self._attempt(title, task)
-            if not taken and task.delays and self.address(title) is not None:
-                delay = task.delays.popleft()
+            if not taken and self.address(title) is not None and (delay := task.delay()) is not None:
                 with self._changed:
                     self._changed.wait_for(lambda: self._closed, delay)
+                continue
+            if not taken and self._closed:
+                # That may be why.
                 continue
             if not taken:
                 LOGGER.error("a report to %s could not be delivered and is given up: %s", title, task.report)
@@ -178,7 +201,7 @@ class Reporter:
             if task.report is None:
                 task.report = task.make()
             association, task.association = task.association, None
-            if association is not None and self._taken(association, task.report):
+            if association is not None and self._taken(association, task):
                 return True
             address = self.address(title)
             if address is None:
@@ -202,14 +225,14 @@ class Reporter:
                     return False
                 self._open.add(opened)
             try:
-                return self._taken(opened, task.report)
+                return self._taken(opened, task)
             finally:
                 with self._changed:
                     self._open.discard(opened)
 
     @staticmethod
-    def _taken(association: AssociationBase, report: Report) -> bool:
-        sop_class, sop_instance, event_type, information, syntax = report
+    def _taken(association: AssociationBase, task: _Task) -> bool:
+        sop_class, sop_instance, event_type, information, syntax = cast(Report, task.report)
         meta = None if syntax == sop_class else syntax
         try:
             reporting = cast(Association, association)
@@ -224,6 +247,7 @@ class Reporter:
             return False
         code = status.get("Status")
         if code is None or code_to_category(code) not in (STATUS_SUCCESS, STATUS_WARNING):
+            task.refusals += code is not None
             words = "no answer" if code is None else f"{code:04X}H {status.get('ErrorComment', '')}"
             LOGGER.warning("%s did not take a report: %s", peer_of(association), words)
             return False

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
@@ -11,8 +13,11 @@ from pydicom.dataset import Dataset
 
 from .. import _sop_class_data as data
 from .. import evt
+from ..ae import AE
+from ..association_base import AssociationBase
 from ..errors import status_words
 from ..events import Event, EventType
+from .commitment_requests import CommitmentRequest, CommitmentStore, Reference
 from .reporting import RETRY_AFTER, Addresses, Report, Reporter
 from .service import Refusal, Service
 
@@ -31,13 +36,6 @@ CLASS_NOT_SUPPORTED, CLASS_INSTANCE_CONFLICT, DUPLICATE_TRANSACTION = 0x0122, 0x
 
 INVALID_ARGUMENT = 0x0115
 _NO_SUCH_CLASS, _NO_SUCH_ACTION = 0x0118, 0x0123
-
-
-class Reference(NamedTuple):
-    """A composite instance: its SOP Class UID and SOP Instance UID."""
-
-    sop_class: str
-    sop_instance: str
 
 
 class FailedReference(NamedTuple):
@@ -90,7 +88,12 @@ class StorageCommitmentProvider(Service):
         retrieve_ae_title: told to requestors as the AE that the committed instances can be retrieved from.
         same_association: whether the requestor's own association is used while it lasts. One that does not answer a
             report there within the DIMSE time-out loses that association: False for requestors that never look.
-        retry_after: seconds before each further attempt over a new association.
+        retry_after: seconds before each further attempt over a new association. A peer that answers with a failure is
+            asked four times at most.
+        give_up_after: seconds from the request on after which no further attempt is begun. Default: what `retry_after`
+            says.
+        store: where requests are kept until their results are reported; results that an earlier process has left are
+            reported from the beginning. Default: nothing outlives the process.
     """
 
     sop_classes: ClassVar[tuple[str, ...]] = (PUSH_MODEL,)
@@ -103,6 +106,8 @@ class StorageCommitmentProvider(Service):
         retrieve_ae_title: str | None = None,
         same_association: bool = True,
         retry_after: Sequence[float] = RETRY_AFTER,
+        give_up_after: float = math.inf,
+        store: CommitmentStore | None = None,
     ) -> None:
         self._held = held
         self._retrieve_ae_title = retrieve_ae_title
@@ -111,13 +116,49 @@ class StorageCommitmentProvider(Service):
         self._lock = threading.Lock()
         #: Transactions that are under way: (AE title, Transaction UID).
         self._open: set[tuple[str, str]] = set()
+        self._give_up_after, self._store = give_up_after, store
+        if store is not None:
+            for left in store.take_left(lambda title: self._reporter.address(title) is not None):
+                self._resume(left)
 
     def _performers(self) -> dict[EventType, Callable[[Event], Any]]:
         return {evt.EVT_N_ACTION: self._request}
 
     def close(self) -> None:
-        """Reports nothing any more."""
+        """Reports nothing any more. What has not been reported stays in the store."""
         self._reporter.close()
+
+    def _resume(self, request: CommitmentRequest) -> None:
+        if self._patience(request) <= 0:
+            LOGGER.error("a result for %s is given up, it is too old: %s", request.title, request.transaction_uid)
+            self._over(request)
+            return
+        with self._lock:
+            self._open.add((request.title, request.transaction_uid))
+        self._send(AE(request.called), request)
+
+    def _patience(self, request: CommitmentRequest) -> float:
+        return request.received + self._give_up_after - time.time()
+
+    def _send(self, served: AssociationBase | AE, request: CommitmentRequest) -> None:
+        def make() -> Report:
+            return self._report(request.transaction_uid, request.references, self._failures(request.references))
+
+        self._reporter.send(
+            served,
+            request.title,
+            make,
+            self._same_association,
+            lambda taken: self._over(request),
+            self._patience(request),
+        )
+
+    def _over(self, request: CommitmentRequest) -> None:
+        """Its result was taken or given up."""
+        if self._store is not None:
+            self._store.remove(request)
+        with self._lock:
+            self._open.discard((request.title, request.transaction_uid))
 
     def _request(self, event: Event) -> tuple[int, None]:
         request = event.request
@@ -136,22 +177,27 @@ class StorageCommitmentProvider(Service):
             raise Refusal(RESOURCE_LIMITATION, "too many results wait to be reported")
         key = (title, transaction)
         with self._lock:
-            duplicate = key in self._open
+            is_duplicate = key in self._open
             self._open.add(key)
-
-        def make() -> Report:
-            return self._report(transaction, references, duplicate)
-
-        def done(taken: bool) -> None:
-            if not duplicate:
+        if is_duplicate:
+            failures = dict.fromkeys((reference.sop_instance for reference in references), DUPLICATE_TRANSACTION)
+            report = self._report(transaction, references, failures)
+            event.afterwards(lambda: self._reporter.send(event.assoc, title, lambda: report, self._same_association))
+            return 0x0000, None
+        called = event.assoc.acceptor.ae_title.strip()
+        accepted = CommitmentRequest(title, called, transaction, tuple(references), time.time())
+        if self._store is not None:
+            try:
+                self._store.put(accepted)
+            except BaseException:
                 with self._lock:
                     self._open.discard(key)
-
-        event.afterwards(lambda: self._reporter.send(event.assoc, title, make, self._same_association, done))
+                raise
+        event.afterwards(lambda: self._send(event.assoc, accepted))
         return 0x0000, None
 
-    def _report(self, transaction: str, references: Sequence[Reference], duplicate: bool) -> Report:
-        failed = self._failures(references, duplicate)
+    def _report(self, transaction: str, references: Sequence[Reference], failed: Mapping[str, int]) -> Report:
+        """`failed` is the Failure Reason by SOP Instance UID."""
         information = Dataset()
         information.TransactionUID = transaction
         if self._retrieve_ae_title:
@@ -168,10 +214,8 @@ class StorageCommitmentProvider(Service):
         event_type = FAILURES_EXIST if failed else ALL_COMMITTED
         return Report(PUSH_MODEL, INSTANCE, event_type, information, PUSH_MODEL)
 
-    def _failures(self, references: Sequence[Reference], duplicate: bool) -> dict[str, int]:
+    def _failures(self, references: Sequence[Reference]) -> dict[str, int]:
         """Failure Reason by SOP Instance UID."""
-        if duplicate:
-            return {reference.sop_instance: DUPLICATE_TRANSACTION for reference in references}
         try:
             held = self._held(references)
         except Exception:
