@@ -52,7 +52,7 @@ dropin: build ## run pynetdicom's own test suite against dimsefast, and compare 
 	$(BIN)/python -m pip install --quiet --group peers
 	$(BIN)/python tests/dropin/run.py
 
-peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
+peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom, haproxy
 	sh tools/peers.sh $(BIN)/python
 
 conformance: build peers ## the conformance cases against ourselves and the real peers, into docs/conformance-results.md
