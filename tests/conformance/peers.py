@@ -1,7 +1,7 @@
 """`python -m tests.conformance.peers FILE`: the cases against real acceptors and our own, as a table in FILE.
 
-DCMTK's storescp and dcmqrscp, pynetdicom (with handlers that hold no objects) and Orthanc; those that are not installed
-are left out.
+DCMTK's storescp and dcmqrscp, pynetdicom (with handlers that know objects by their study) and Orthanc; those that are
+not installed are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from . import report, runner
-from .cases import ACCEPTOR_TABLES, load
+from .cases import ACCEPTOR_TABLES, SERVICES, load
+from .destination import UNREACHABLE_PORT
 
 #: How long a peer may take for an answer, in seconds: what comes later is "nothing in time".
 LIMIT = 3.0
@@ -27,31 +28,63 @@ START_LIMIT = 60.0
 
 _OWN = """
 import sys
-from tests.conformance.provider import start
-start(sys.argv[1], int(sys.argv[2])).serve_until_shutdown()
+from tests.conformance.provider import serving
+with serving(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])) as server:
+    server.serve_until_shutdown()
 """
 
 _PYNETDICOM = """
 import sys
-from pynetdicom import AE, evt
+from pynetdicom import AE, build_context, evt
 from tests.conformance.pdus import NAMES
 ae = AE("ACCEPTOR")
-for name in ("verification", "ct", "find"):
+for name in ("verification", "ct", "find", "move", "get"):
     ae.add_supported_context(NAMES[name], [NAMES["implicit"], NAMES["explicit"]], True, True)
 ae.maximum_associations = 100
+stored = {}
+def store(event):
+    dataset = event.dataset
+    dataset.file_meta = event.file_meta
+    if "StudyInstanceUID" in dataset:
+        stored[dataset.SOPInstanceUID] = dataset
+    return 0x0000
 def find(event):
     if "QueryRetrieveLevel" not in event.identifier:
         yield 0xA900, None
-handlers = [(evt.EVT_C_STORE, lambda event: 0x0000 if event.dataset is not None else 0xC000), (evt.EVT_C_FIND, find)]
+def get(event):
+    studies = event.identifier.get("StudyInstanceUID") or []
+    found = [one for one in stored.values() if one.StudyInstanceUID in studies]
+    yield len(found)
+    for one in found:
+        if event.is_cancelled:
+            yield 0xFE00, None
+            return
+        yield 0xFF00, one
+def move(event):
+    known = {"DESTINATION": int(sys.argv[3]), "UNREACHABLE": 1}
+    if event.move_destination not in known:
+        yield None, None
+        return
+    context = build_context(NAMES["ct"], NAMES["implicit"])
+    yield "127.0.0.1", known[event.move_destination], {"contexts": [context]}
+    yield from get(event)
+handlers = [(evt.EVT_C_STORE, store), (evt.EVT_C_FIND, find), (evt.EVT_C_GET, get), (evt.EVT_C_MOVE, move)]
 ae.start_server(("127.0.0.1", int(sys.argv[2])), evt_handlers=handlers)
 """
 
 
-def _dcmqrscp(folder: Path, port: int) -> list[str]:
+def _dcmqrscp(folder: Path, port: int, destination_port: int) -> list[str]:
     (folder / "objects").mkdir()
     lines = [f"NetworkTCPPort = {port}", "MaxPDUSize = 131072", "MaxAssociations = 16"]
     for table, rows in (
-        ("Host", ["self = (CONFORMANCE, 127.0.0.1, 1)"]),
+        (
+            "Host",
+            [
+                "self = (CONFORMANCE, 127.0.0.1, 1)",
+                f"destination = (DESTINATION, 127.0.0.1, {destination_port})",
+                f"unreachable = (UNREACHABLE, 127.0.0.1, {UNREACHABLE_PORT})",
+            ],
+        ),
         ("Vendor", []),
         ("AE", [f"ACCEPTOR {folder / 'objects'} RW (200, 1024mb) ANY"]),
     ):
@@ -60,7 +93,7 @@ def _dcmqrscp(folder: Path, port: int) -> list[str]:
     return ["dcmqrscp", "-c", str(folder / "dcmqrscp.cfg")]
 
 
-def _orthanc(folder: Path, port: int) -> list[str]:
+def _orthanc(folder: Path, port: int, destination_port: int) -> list[str]:
     settings = {
         "StorageDirectory": str(folder),
         "IndexDirectory": str(folder),
@@ -71,20 +104,25 @@ def _orthanc(folder: Path, port: int) -> list[str]:
         "DicomAlwaysAllowEcho": True,
         "DicomAlwaysAllowStore": True,
         "DicomAlwaysAllowFind": True,
+        "DicomAlwaysAllowGet": True,
+        "DicomAlwaysAllowMove": True,
+        "DicomModalities": {
+            "destination": ["DESTINATION", "127.0.0.1", destination_port],
+            "unreachable": ["UNREACHABLE", "127.0.0.1", UNREACHABLE_PORT],
+        },
         "Plugins": [],
     }
     (folder / "orthanc.json").write_text(json.dumps(settings))
     return ["Orthanc", str(folder / "orthanc.json")]
 
 
-def _command(name: str, folder: Path, port: int) -> list[str]:
-    if name == "dimsefast":
-        return [sys.executable, "-c", _OWN, str(folder), str(port)]
-    if name == "pynetdicom":
-        return [sys.executable, "-c", _PYNETDICOM, str(folder), str(port)]
+def _command(name: str, folder: Path, port: int, destination_port: int) -> list[str]:
+    if name in ("dimsefast", "pynetdicom"):
+        program = _OWN if name == "dimsefast" else _PYNETDICOM
+        return [sys.executable, "-c", program, str(folder), str(port), str(destination_port)]
     if name == "DCMTK storescp":
         return ["storescp", "-od", str(folder), "-aet", "ACCEPTOR", str(port)]
-    return _dcmqrscp(folder, port) if name == "DCMTK dcmqrscp" else _orthanc(folder, port)
+    return (_dcmqrscp if name == "DCMTK dcmqrscp" else _orthanc)(folder, port, destination_port)
 
 
 PEERS = ["dimsefast", "DCMTK storescp", "DCMTK dcmqrscp", "pynetdicom", "Orthanc"]
@@ -99,14 +137,16 @@ def _free_port() -> int:
 @contextmanager
 def started(name: str) -> Iterator[runner.Target | None]:
     """The peer, listening; None where its program is not installed."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as listener:
         port = _free_port()
-        command = _command(name, Path(folder), port)
+        command = _command(name, Path(folder), port, listener.getsockname()[1])
         if shutil.which(command[0]) is None:
             yield None
             return
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        target = runner.Target("127.0.0.1", port, "ACCEPTOR", limit=LIMIT)
+        # What pynetdicom's handlers find is ours and not its own.
+        services = tuple(service for service in SERVICES if name != "pynetdicom" or service != "match")
+        target = runner.Target("127.0.0.1", port, "ACCEPTOR", limit=LIMIT, listener=listener, services=services)
         try:
             deadline = time.monotonic() + START_LIMIT
             while not _listens(port):
@@ -137,6 +177,8 @@ def main() -> None:
                 print(f"{name}: not installed", file=sys.stderr)
                 continue
             services = runner.offered(target)
+            if "get" in services:
+                runner.fill(target)
             results[name] = [runner.run(case, target, services) for case in cases]
             print(f"{name}: {report.counts(results[name])}", file=sys.stderr)
     arguments.file.write_text(report.document(results))
