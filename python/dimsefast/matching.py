@@ -44,7 +44,8 @@ class Condition(NamedTuple):
             (`*` and `?`, one of these), `range` (from the first of the two values to the second, the ends included, an
             empty one is open; DA as YYYYMMDD, TM as HHMMSS.FFFFFF, DT in UTC as YYYYMMDDHHMMSS.FFFFFF), `empty` (no
             value), `fuzzy` (one of these names), `sequence` (an item fulfils all `items`).
-            A stored attribute without a value fulfils any of them, except in a worklist.
+            A stored attribute without a value fulfils any of them, except in a worklist, and except where it is the
+            unique key of a patient (at its own level), a study, a series or an instance.
         values: decoded, without padding.
         items: of a sequence, what one of its items has to fulfil.
     """

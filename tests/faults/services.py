@@ -90,8 +90,12 @@ def connect(port: int) -> Association:
     ae = impatient("REQUESTOR")
     for syntax in (VERIFICATION, CT, FIND, MOVE, GET, PRINT):
         ae.add_requested_context(syntax)
-    stored: list[Any] = [(evt.EVT_C_STORE, lambda _: 0x0000)]
-    return ae.associate("127.0.0.1", port, ext_neg=[build_role(CT, scu_role=True, scp_role=True)], evt_handlers=stored)
+    handlers: list[Any] = [
+        (evt.EVT_C_STORE, lambda _: 0x0000),
+        (evt.EVT_N_EVENT_REPORT, lambda _: (0x0000, identifier())),
+    ]
+    roles = [build_role(CT, scu_role=True, scp_role=True)]
+    return ae.associate("127.0.0.1", port, ext_neg=roles, evt_handlers=handlers)
 
 
 def _statuses(responses: Iterator[tuple[Dataset, Any]]) -> list[int | None]:
