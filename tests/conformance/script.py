@@ -191,7 +191,11 @@ class Wire:
         if not control & 2:
             return None
         command, dataset = (b"".join(part for _, kind, part in self._pdvs if kind & 1 == own) for own in (1, 0))
-        elements = decode_command(command)
+        try:
+            elements = decode_command(command)
+        except (ValueError, struct.error) as error:
+            self._pdvs.clear()
+            return f"no command set: {error}"
         if control & 1 and elements.get(0x0800) != 0x0101:
             return None
         self._pdvs.clear()

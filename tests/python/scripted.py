@@ -51,11 +51,13 @@ def encode_command(elements: Command) -> bytes:
 
 
 def decode_command(data: bytes) -> dict[int, int | bytes]:
+    """Element number and value. Raises ValueError for what is no command set."""
     elements: dict[int, int | bytes] = {}
     at = 0
     while at < len(data):
         group, number, length = struct.unpack_from("<HHI", data, at)
-        assert group == 0
+        if group != 0:
+            raise ValueError(f"an element of group {group:04X} in a command set")
         value = data[at + 8 : at + 8 + length]
         elements[number] = struct.unpack("<H", value)[0] if number in _NUMBERS else value.rstrip(b"\0 ")
         at += 8 + length
