@@ -44,9 +44,9 @@ class Condition(NamedTuple):
             (`*` and `?`, one of these), `range` (from the first of the two values to the second, the ends included, an
             empty one is open; DA as YYYYMMDD, TM as HHMMSS.FFFFFF, DT in UTC as YYYYMMDDHHMMSS.FFFFFF), `empty` (no
             value), `fuzzy` (one of these names), `sequence` (an item fulfils all `items`).
-            A stored attribute without a value fulfils any of them, except in a worklist, and except where it is the
-            unique key of a patient (at its own level), a study, a series or an instance.
         values: decoded, without padding.
+        takes_nothing: whether a stored attribute without a value fulfils it: so it is for all keys of Query/Retrieve
+            but the unique ones (PS3.4 C.2.2.1), and for none of a worklist (K.2.2.1.2).
         items: of a sequence, what one of its items has to fulfil.
     """
 
@@ -55,6 +55,7 @@ class Condition(NamedTuple):
     vr: str
     kind: str
     values: tuple[str, ...]
+    takes_nothing: bool
     items: tuple[Condition, ...]
 
 
@@ -111,6 +112,7 @@ class Matcher:
         known, retrieves = (None, False) if model is None else information_model(model)
         self._query = _core.Query(
             _encoded(identifier, self._transfer_syntax),
+            model=known,
             level=level,
             worklist=model is not None and known is None,
             datetime=datetime,
@@ -121,7 +123,7 @@ class Matcher:
             local_timezone=local_timezone,
         )
         self._tags = self._query.tags
-        if known is not None and (mismatch := self._query.check(known, relational, retrieves)) is not None:
+        if (mismatch := self._query.check(relational, retrieves)) is not None:
             raise MatchError(_IDENTIFIER_DOES_NOT_MATCH, *mismatch)
 
     @property
@@ -249,6 +251,6 @@ def _encoded(identifier: Dataset | bytes, transfer_syntax: str) -> _core.Encoded
 
 def _conditions(rows: list[Any]) -> tuple[Condition, ...]:
     return tuple(
-        Condition(tag, keyword_for_tag(tag), vr, kind, tuple(values), _conditions(items))
-        for tag, vr, kind, values, items in rows
+        Condition(tag, keyword_for_tag(tag), vr, kind, tuple(values), takes_nothing, _conditions(items))
+        for tag, vr, kind, values, takes_nothing, items in rows
     )
