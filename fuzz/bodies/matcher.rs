@@ -12,6 +12,7 @@ pub(crate) fn run(data: &[u8]) {
     let (identifier, candidate) = bytes.split_at(usize::from(length).min(bytes.len()));
     let flag = |bit: u8| flags >> bit & 1 == 1;
     let options = Options {
+        model: flag(0).then_some(Model::PatientRoot),
         worklist: flag(0),
         datetime: flag(1),
         fuzzy: flag(2),
@@ -23,7 +24,7 @@ pub(crate) fn run(data: &[u8]) {
     let syntax = if flag(7) { Syntax::IMPLICIT } else { Syntax::EXPLICIT };
     let Ok(entries) = parse(identifier, syntax) else { return };
     let query = Query::new(Record::new(identifier, &entries), syntax, None, options);
-    let _ = query.check(Model::PatientRoot, flag(0), flag(1));
+    let _ = query.check(flag(0), flag(1));
     // What an identifier returns of itself is always a dataset, if it is in the syntax that it is said to be in.
     let own = query.response(identifier, syntax, &[]);
     assert!(own.is_ok() || actual_syntax(identifier, syntax) != syntax);

@@ -48,7 +48,7 @@ _Operation = tuple[str, int, float, int, int, int, dict[int, int]]
 _Element = tuple[int, str, str]
 _Position = tuple[int, int]
 _IndexHeader = tuple[bytes, tuple[str | None, ...], str, str, str, int]
-_Condition = tuple[int, str, str, list[str], list[_Condition]]
+_Condition = tuple[int, str, str, list[str], bool, list[_Condition]]
 
 @overload
 def connect(
@@ -323,6 +323,7 @@ class Query:
         cls,
         identifier: Encoded,
         *,
+        model: str | None,
         level: str | None,
         worklist: bool,
         datetime: bool,
@@ -336,7 +337,7 @@ class Query:
     def level(self) -> str: ...
     @property
     def tags(self) -> list[int]: ...
-    def check(self, model: str, relational: bool, retrieves: bool) -> tuple[int, str] | None: ...
+    def check(self, relational: bool, retrieves: bool) -> tuple[int, str] | None: ...
     def conditions(self) -> list[_Condition]: ...
     def matches(self, candidate: Encoded | bytes, transfer_syntax: str) -> bool: ...
     def select(self, candidates: list[bytes], first: int, last: int, transfer_syntax: str) -> list[int]: ...

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from certificates import Certificates
 from dimsefast import AE, Client, Receiver, build_context, evt, presentation, sop_class
+from dimsefast import Archive as ServedArchive
 from dimsefast.cli.keys import identifier
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
@@ -196,6 +197,13 @@ def test_keys_become_identifiers() -> None:
     assert identifier(["Rows=512", "QueryRetrieveLevel=IMAGE"], None, None, False).Rows == 512
 
 
+def test_a_patient_is_listed_by_its_studies_and_retrieved_as_a_whole() -> None:
+    assert identifier(["PatientID=1"], None, None, returning=True).QueryRetrieveLevel == "STUDY"
+    assert identifier(["PatientID=1"], None, None, returning=False).QueryRetrieveLevel == "PATIENT"
+    # Study Root has no patients.
+    assert identifier(["PatientID=1"], None, "study", returning=False).QueryRetrieveLevel == "STUDY"
+
+
 def test_store(archive: Archive, tmp_path: Path) -> None:
     folder = tmp_path / "mine"
     folder.mkdir()
@@ -217,6 +225,24 @@ def test_get_and_skip_what_is_there(archive: Archive, tmp_path: Path) -> None:
     assert [file.name for file in (tmp_path / "in").iterdir()] == [f"{CT_UID}.dcm"]
     found = json.loads(run(*arguments, "--skip-existing", "--json").stdout)
     assert (found["ok"], found["received"], found["existing"]) == (True, 0, 1)
+
+
+def test_get_all_of_a_patient_and_of_no_other(tmp_path: Path) -> None:
+    unknown = dcmread(MR)
+    unknown.PatientID = ""
+    with ServedArchive(tmp_path / "archive") as served:
+        assert all(result.status == 0 for result in served.add([CT, unknown]))
+        server = served.serve(("127.0.0.1", 0), block=False)
+        assert server is not None
+        peer = "ARCHIVE@{}:{}".format(*server.address)
+        try:
+            arguments = ["get", peer, "-k", "PatientID=1CT1", "--skip-existing", "-od", tmp_path / "in"]
+            assert run(*arguments).stdout.startswith("1 object from ARCHIVE@")
+            assert [file.name for file in (tmp_path / "in").iterdir()] == [f"{CT_UID}.dcm"]
+            error = run("move", peer, "-k", "StudyDate=20240101", "--to", "OTHER", status=1).stderr
+            assert "StudyInstanceUID needs a value" in error and "destination" not in error
+        finally:
+            server.shutdown()
 
 
 def test_move_receives_what_it_asked_for(archive: Archive, tmp_path: Path) -> None:

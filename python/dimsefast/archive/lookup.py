@@ -109,6 +109,8 @@ class Lookup:
         #: The same for what a row above says of this one, which is right only where it is not mixed.
         self._inherited: list[list[ColumnElement[bool]]] = [[] for _ in LEVELS]
         self._unique: dict[int, list[str]] = {}
+        #: The levels whose unique key may have no value: Patient ID, where it is no unique key.
+        self._nullable: set[int] = set()
         for condition in conditions:
             self._take(condition)
 
@@ -136,7 +138,9 @@ class Lookup:
             values = unique.get(place, [])
             # A list that is still too long is for the engine.
             if values and len(values) <= CHUNK:
-                clauses.append(_one_of(place, values, with_others=is_first or place != split))
+                clause = _UNIQUE[place][2].in_(values)
+                # Those with other values come once.
+                clauses.append(self._or_odd(place, clause) if is_first or place != split else clause)
             if self._inherited[place]:
                 agreed = and_(*self._inherited[place])
                 # Other clauses lead to few rows already.
@@ -173,6 +177,8 @@ class Lookup:
     def _take_unique(self, condition: Condition, place: int) -> None:
         if place > self._place:
             return
+        if condition.takes_nothing:
+            self._nullable.add(place)
         if condition.kind in ("single", "list"):
             values = _values(condition)
             if values is not None:
@@ -180,7 +186,13 @@ class Lookup:
         elif condition.kind == "wildcard":
             clause = _wildcards(_UNIQUE[place][2], condition)
             if clause is not None:
-                self._own[place].append(_or_odd(place, clause))
+                self._own[place].append(self._or_odd(place, clause))
+
+    def _or_odd(self, place: int, clause: ColumnElement[bool]) -> ColumnElement[bool]:
+        """It is so; or the unique key has several values, or none where that is enough."""
+        column = _UNIQUE[place][2]
+        nothing = [column == ""] if place in self._nullable else []
+        return _any_of(TABLES[place], clause, *nothing, sql(odd(column.name)))
 
     def _clause(self, column: Column[Any], condition: Condition) -> ColumnElement[bool] | None:
         """What rows with a value have to fulfil; None where the column cannot say it."""
@@ -215,17 +227,6 @@ def _parent(place: int) -> Column[Any]:
     """The column that leads to the level above."""
     parent: Column[Any] = TABLES[place].c[f"{TABLES[place - 1].name}_key"]
     return parent
-
-
-def _one_of(place: int, values: list[str], with_others: bool) -> ColumnElement[bool]:
-    """A unique key is one of the values; or, with the others, it has no value or several."""
-    clause = _UNIQUE[place][2].in_(values)
-    return _or_odd(place, clause) if with_others else clause
-
-
-def _or_odd(place: int, clause: ColumnElement[bool]) -> ColumnElement[bool]:
-    column = _UNIQUE[place][2]
-    return _any_of(TABLES[place], clause, column == "", sql(odd(column.name)))
 
 
 def _any_of(table: Table, *alternatives: Any) -> ColumnElement[bool]:

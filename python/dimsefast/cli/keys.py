@@ -29,7 +29,9 @@ def identifier(keys: Sequence[str], level: str | None, model: str | None, return
     if worklist:
         found = query.worklist() if returning else Dataset()
     else:
-        chosen = (level or str(given.get("QueryRetrieveLevel") or "") or _lowest(given)).upper()
+        # Who asks for a patient wants to see the studies, and retrieve all of them.
+        patients = not returning and model != "study"
+        chosen = (level or str(given.get("QueryRetrieveLevel") or "") or _lowest(given, patients)).upper()
         if chosen not in LEVELS:
             raise click.UsageError(f"QueryRetrieveLevel is PATIENT, STUDY, SERIES or IMAGE, not {chosen}")
         found = _BUILDERS[chosen]() if returning else Dataset()
@@ -44,9 +46,9 @@ def identifier(keys: Sequence[str], level: str | None, model: str | None, return
     return found
 
 
-def _lowest(given: Dataset) -> str:
+def _lowest(given: Dataset, patients: bool) -> str:
     """The level of the lowest unique key."""
-    there = [level for level in LEVELS if UNIQUE[level] in given and level != "PATIENT"]
+    there = [level for level in LEVELS if UNIQUE[level] in given and (patients or level != "PATIENT")]
     return there[-1] if there else "STUDY"
 
 

@@ -39,6 +39,8 @@ from .storing import Storing, by_series
 
 _PENDING = (0xFF00, 0xFF01)
 _CANCELLED, _UNKNOWN_DESTINATION = 0xFE00, 0xA801
+#: The identifier and the SOP class; the last two digits are the peer's own.
+_DOES_NOT_MATCH = 0xA900
 #: Objects that one C-GET asks for by UID.
 _UIDS_A_REQUEST = 200
 #: Priority (0000,0700), as associations have it by default.
@@ -278,7 +280,7 @@ class Operations:
         if status in (0x0000, _CANCELLED) or 0xB000 <= status <= 0xBFFF or report.completed or report.failed:
             return
         advice = ""
-        if operation == "C-MOVE":
+        if operation == "C-MOVE" and status & 0xFF00 != _DOES_NOT_MATCH:
             where = "where it listens" if receiving is None else f"at {_place(receiving[0], here)}"
             # Some say no more than that they cannot where they do not know the destination.
             may = "" if status == _UNKNOWN_DESTINATION else "is the destination known? "
@@ -350,7 +352,7 @@ class Operations:
     async def _instances(self, identifier: Dataset, needed: bool) -> list[Instance]:
         """What the peer has of it; nothing where it does not answer and that is not needed."""
         try:
-            found = instances(lambda asked: self._find(asked, models(asked, "Find", None)), identifier)
+            found = instances(lambda asked, model: self._find(asked, models(asked, "Find", model)), identifier)
             return [one async for one in found]
         except (StatusError, ServiceNotSupported):
             if needed:

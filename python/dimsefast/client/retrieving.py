@@ -76,20 +76,23 @@ def retrieve_keys(identifier: Dataset, root: str) -> Dataset:
     return keys
 
 
-async def instances(find: Callable[[Dataset], AsyncIterator[Dataset]], identifier: Dataset) -> AsyncIterator[Instance]:
-    """The objects that match, found level by level as hierarchical queries must."""
+async def instances(
+    find: Callable[[Dataset, str | None], AsyncIterator[Dataset]], identifier: Dataset
+) -> AsyncIterator[Instance]:
+    """The objects that match, found level by level as hierarchical queries must. `find` takes a query and its model."""
     level = str(identifier.QueryRetrieveLevel)
     keys = {UNIQUE[at]: identifier.get(UNIQUE[at]) for at in LEVELS}
     if level == "PATIENT":
         wanted = {k: v for k, v in retrieve_keys(identifier, "PatientRoot").items() if k != 0x00080052}
         studies = query.study(["StudyInstanceUID"])
         studies.update(wanted)
-        uids = [str(found.StudyInstanceUID) async for found in find(studies)]
+        # In the Study Root model a study without Patient ID matches any (PS3.4 C.2.2.1.2).
+        uids = [str(found.StudyInstanceUID) async for found in find(studies, "patient")]
     else:
         uids = _uids(keys["StudyInstanceUID"])
     for study in uids:
         if level in ("PATIENT", "STUDY"):
-            rows = find(query.series(["SeriesInstanceUID"], study_instance_uid=study))
+            rows = find(query.series(["SeriesInstanceUID"], study_instance_uid=study), None)
             series = [str(found.SeriesInstanceUID) async for found in rows]
         else:
             series = _uids(keys["SeriesInstanceUID"])
@@ -100,7 +103,7 @@ async def instances(find: Callable[[Dataset], AsyncIterator[Dataset]], identifie
                 series_instance_uid=one,
                 **({"sop_instance_uid": _uids(keys["SOPInstanceUID"])} if level == "IMAGE" else {}),
             )
-            async for found in find(asked):
+            async for found in find(asked, None):
                 yield Instance(study, one, str(found.get("SOPInstanceUID") or ""), str(found.get("SOPClassUID") or ""))
 
 

@@ -45,13 +45,14 @@ impl<'py> Candidate<'py> {
 
 #[pymethods]
 impl Query {
-    /// Compiles an identifier. `local_timezone` is `+HHMM` or `-HHMM`.
+    /// Compiles an identifier. `model` is "PatientRoot", "StudyRoot", "PatientStudyOnly", or None for another one; `local_timezone` is `+HHMM` or `-HHMM`.
     #[new]
-    #[pyo3(signature = (identifier, *, level, worklist, datetime, fuzzy, timezone, empty_value, multiple_value, local_timezone))]
+    #[pyo3(signature = (identifier, *, model, level, worklist, datetime, fuzzy, timezone, empty_value, multiple_value, local_timezone))]
     #[expect(clippy::too_many_arguments, reason = "all by keyword")]
     fn new(
         py: Python<'_>,
         identifier: &Encoded,
+        model: Option<&str>,
         level: Option<&str>,
         worklist: bool,
         datetime: bool,
@@ -67,7 +68,14 @@ impl Query {
             })?),
             None => None,
         };
-        let options = Options { worklist, datetime, fuzzy, timezone, empty_value, multiple_value, local_offset };
+        let model = match model {
+            None => None,
+            Some("PatientRoot") => Some(Model::PatientRoot),
+            Some("StudyRoot") => Some(Model::StudyRoot),
+            Some("PatientStudyOnly") => Some(Model::PatientStudyOnly),
+            Some(other) => return Err(PyValueError::new_err(format!("there is no information model {other:?}"))),
+        };
+        let options = Options { model, worklist, datetime, fuzzy, timezone, empty_value, multiple_value, local_offset };
         Ok(Self { inner: core::Query::new(identifier.record(py), identifier.syntax(), level, options) })
     }
 
@@ -83,22 +91,15 @@ impl Query {
         self.inner.tags().into_iter().map(|tag| tag.0).collect()
     }
 
-    /// Whether the information model ("PatientRoot", "StudyRoot", "PatientStudyOnly") allows the identifier: None, or the offending element
-    /// and the error comment.
-    fn check(&self, model: &str, relational: bool, retrieves: bool) -> PyResult<Option<(u32, String)>> {
-        let model = match model {
-            "PatientRoot" => Model::PatientRoot,
-            "StudyRoot" => Model::StudyRoot,
-            "PatientStudyOnly" => Model::PatientStudyOnly,
-            other => return Err(PyValueError::new_err(format!("there is no information model {other:?}"))),
-        };
-        let checked = self.inner.check(model, relational, retrieves);
-        Ok(checked.err().map(|mismatch| (mismatch.offending_element.0, mismatch.comment)))
+    /// Whether the information model allows the identifier: None, or the offending element and the error comment.
+    fn check(&self, relational: bool, retrieves: bool) -> Option<(u32, String)> {
+        let checked = self.inner.check(relational, retrieves);
+        checked.err().map(|mismatch| (mismatch.offending_element.0, mismatch.comment))
     }
 
     /// What a dataset has to fulfil: (tag, VR, kind, values, items), as `dimsefast.matching.Condition` explains.
     fn conditions<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
-        conditions(py, self.inner.keys())
+        conditions(py, self.inner.keys(), self.inner.is_worklist())
     }
 
     /// Whether an encoded dataset matches.
@@ -222,13 +223,16 @@ pub(crate) fn uid_of(syntax: Syntax) -> &'static str {
     }
 }
 
-fn conditions<'py>(py: Python<'py>, keys: &Keys) -> PyResult<Vec<Bound<'py, PyTuple>>> {
+fn conditions<'py>(py: Python<'py>, keys: &Keys, worklist: bool) -> PyResult<Vec<Bound<'py, PyTuple>>> {
     let mut out = Vec::new();
     for condition in keys.conditions() {
         match condition {
             Condition::Attribute(tag, key) => out.push(described(py, *tag, key)?),
             Condition::Sequence(tag, keys) => {
-                out.push((tag.0, "SQ", "sequence", Vec::<&str>::new(), conditions(py, keys)?).into_pyobject(py)?);
+                out.push(
+                    (tag.0, "SQ", "sequence", Vec::<&str>::new(), !worklist, conditions(py, keys, worklist)?)
+                        .into_pyobject(py)?,
+                );
             }
             Condition::Instant(pair) => {
                 for (tag, key) in [(pair.date_tag, &pair.date), (pair.time_tag, &pair.time)] {
@@ -258,7 +262,7 @@ fn described<'py>(py: Python<'py>, tag: Tag, key: &Key) -> PyResult<Bound<'py, P
         None if separated => key.text().split('\\').map(str::to_owned).collect(),
         None => vec![key.text().to_owned()],
     };
-    (tag.0, key.vr().as_str(), kind, values, Vec::<Bound<'py, PyTuple>>::new()).into_pyobject(py)
+    (tag.0, key.vr().as_str(), kind, values, key.takes_nothing(), Vec::<Bound<'py, PyTuple>>::new()).into_pyobject(py)
 }
 
 fn instant(vr: Vr, at: i64) -> String {

@@ -19,6 +19,8 @@ pub struct KeyOptions {
     pub empty_value: bool,
     /// Several values of the key must all be there; to be set only for an attribute that may have several.
     pub multiple_value: bool,
+    /// What has no value does not match.
+    pub needs_value: bool,
     /// The offset from UTC of a DT without its own, in minutes.
     pub offset: i32,
 }
@@ -40,6 +42,7 @@ pub struct Key {
     vr: Vr,
     text: String,
     test: Test,
+    needs_value: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +95,8 @@ impl Key {
     /// Compiles the value of a key attribute, as text: decoded, several values separated by backslashes, numbers in decimal, tags of eight
     /// hexadecimal digits. A value that is none of its representation (a date that does not exist) is compared as text.
     pub fn new(vr: Vr, value: &str, options: KeyOptions) -> Self {
-        Self { vr, text: normal(vr, value).to_owned(), test: compile(vr, value, options) }
+        let (text, test) = (normal(vr, value).to_owned(), compile(vr, value, options));
+        Self { vr, text, test, needs_value: options.needs_value }
     }
 
     /// Compiles the value of a key attribute as it is encoded.
@@ -104,6 +108,7 @@ impl Key {
                 vr,
                 text: bytes.escape_ascii().to_string(),
                 test: Test::Any(vec![Wanted::Bytes(bytes.to_vec())]),
+                needs_value: options.needs_value,
             },
             Values::Integers(integers) => {
                 let text: Vec<String> = integers.iter().map(ToString::to_string).collect();
@@ -147,9 +152,9 @@ impl Key {
         self.test == Test::Universal
     }
 
-    /// Whether an attribute without a value is asked for.
-    pub(crate) fn asks_for_nothing(&self) -> bool {
-        self.test == Test::Empty
+    /// Whether an attribute without a value matches.
+    pub fn takes_nothing(&self) -> bool {
+        !self.needs_value || matches!(self.test, Test::Universal | Test::Empty)
     }
 
     /// The span of time that it asks for, where it is one.

@@ -1,6 +1,6 @@
 //! From an identifier to a query.
 
-use super::{Condition, Inherited, Instant, Keys, Options, Query, Returned, utc_offset};
+use super::{Condition, Inherited, Instant, Keys, Options, Query, Returned, levels, utc_offset};
 use crate::codec::{Record, Syntax, record};
 use crate::dictionary;
 use crate::matching::{Key, KeyOptions, Kind, Range, Stored};
@@ -61,10 +61,11 @@ impl Query {
         };
         // PS3.4 C.5.1.1: adjusted is only to an offset that the identifier says.
         let adjusts = options.timezone && declared.is_some();
-        let compiler = Compiler { options, inherited: &inherited, adjusts };
-        let top = compiler.keys(identifier, syntax);
-        let keys = compiler.dataset(identifier, syntax);
         let level = level.map_or_else(|| text(Tag::QUERY_RETRIEVE_LEVEL), str::to_owned);
+        let compiler = Compiler { options, inherited: &inherited, adjusts };
+        let unique = levels::unique_keys(options.model, &level);
+        let top = compiler.keys(identifier, syntax, &unique);
+        let keys = compiler.dataset(identifier, syntax, &unique);
         Self { keys, options, level, offset: declared.filter(|_| adjusts), top }
     }
 }
@@ -77,8 +78,8 @@ struct Compiler<'a> {
 }
 
 impl Compiler<'_> {
-    /// The keys of a dataset that are no sequences.
-    fn keys(&self, dataset: Record<'_>, syntax: Syntax) -> Vec<(Tag, Vr, Key)> {
+    /// The keys of a dataset that are no sequences. `unique` are the unique keys among them.
+    fn keys(&self, dataset: Record<'_>, syntax: Syntax, unique: &[Tag]) -> Vec<(Tag, Vr, Key)> {
         let simple = dataset.elements().filter(|element| is_key(element.entry.tag) && element.entry.vr != Vr::SQ);
         simple
             .map(|element| {
@@ -88,30 +89,33 @@ impl Compiler<'_> {
                     syntax,
                     offset: self.inherited.offset.unwrap_or(0),
                 };
-                (tag, vr, Key::from_value(vr, element.value(), encoded, self.key_options(tag, vr)))
+                (tag, vr, Key::from_value(vr, element.value(), encoded, self.key_options(tag, vr, unique)))
             })
             .collect()
     }
 
-    fn key_options(&self, tag: Tag, vr: Vr) -> KeyOptions {
+    fn key_options(&self, tag: Tag, vr: Vr, unique: &[Tag]) -> KeyOptions {
         // PS3.4 C.2.2.2.8
         let many = matches!(vr, Vr::AE | Vr::AS | Vr::AT | Vr::CS | Vr::LO | Vr::PN | Vr::SH | Vr::UC);
         KeyOptions {
             fuzzy: self.options.fuzzy,
             empty_value: self.options.empty_value,
             multiple_value: self.options.multiple_value && many && dictionary::may_have_several_values(tag),
+            // A Required Key without a value matches (PS3.4 C.2.2.1.2), in a worklist it does not (K.2.2.1.2). All that is managed has a
+            // value of the Unique Keys (C.2.2.1.1): what has none is no answer to a question for one.
+            needs_value: self.options.worklist || unique.contains(&tag),
             offset: self.inherited.offset.unwrap_or(0),
         }
     }
 
-    fn dataset(&self, dataset: Record<'_>, syntax: Syntax) -> Keys {
-        let mut simple = self.keys(dataset, syntax);
+    fn dataset(&self, dataset: Record<'_>, syntax: Syntax, unique: &[Tag]) -> Keys {
+        let mut simple = self.keys(dataset, syntax, unique);
         let mut keys = Keys::default();
         keys.returned.extend(simple.iter().map(|(tag, vr, _)| Returned { tag: *tag, vr: *vr, items: None }));
         for element in dataset.elements().filter(|element| is_key(element.entry.tag) && element.entry.vr == Vr::SQ) {
             let tag = element.entry.tag;
             // PS3.4 C.2.2.2.6: the key has one item.
-            let items = element.items().next().map(|item| self.dataset(item.dataset(), element.entry.syntax));
+            let items = element.items().next().map(|item| self.dataset(item.dataset(), element.entry.syntax, &[]));
             let items = items.filter(|items| !items.returned.is_empty());
             if let Some(items) = items.as_ref().filter(|items| !items.conditions.is_empty()) {
                 keys.conditions.push(Condition::Sequence(tag, items.clone()));

@@ -1,6 +1,6 @@
 //! Whether a dataset matches.
 
-use super::{Condition, Inherited, Instant, Keys, Options, Override, Query, Result, utc_offset};
+use super::{Condition, Inherited, Instant, Keys, Override, Query, Result, utc_offset};
 use crate::charset::CharacterSet;
 use crate::codec::{CodecError, Header, Syntax, header, item_end, item_header, record, skip};
 use crate::matching::temporal::{self, DAY, MINUTE, Span};
@@ -77,7 +77,7 @@ impl Query {
     fn attribute(&self, key: &Key, found: Option<Found<'_>>, syntax: Syntax, own: &Inherited) -> bool {
         let stored = Stored { character_set: &own.character_set, syntax, offset: own.offset.unwrap_or(0) };
         let answer = found.and_then(|found| key.matches_value(found.value, stored));
-        answer.unwrap_or_else(|| empty_matches(key, self.options))
+        answer.unwrap_or_else(|| key.takes_nothing())
     }
 
     /// Whether any item matches all keys (PS3.4 C.2.2.2.6); a sequence without items is one without a value.
@@ -139,11 +139,6 @@ impl Query {
         let fits = |key: &Option<Key>, found| key.as_ref().is_none_or(|key| self.attribute(key, found, syntax, own));
         fits(&pair.date, date) && fits(&pair.time, time)
     }
-}
-
-/// What an attribute without a value does: in Query/Retrieve it matches every key (PS3.4 C.2.2.1.2), in a worklist universal ones only.
-fn empty_matches(key: &Key, options: Options) -> bool {
-    key.is_universal() || key.asks_for_nothing() || !options.worklist
 }
 
 /// The value of a date or time, where it has exactly one.

@@ -36,6 +36,15 @@ impl Model {
     }
 }
 
+/// The unique keys of a level and those above it. Where the model is not known, Patient ID is one at its own level only: below, in the Study
+/// Root model, it is a Required Key of the study.
+pub(super) fn unique_keys(model: Option<Model>, level: &str) -> Vec<Tag> {
+    let assumed = if level == LEVELS[0].0 { Model::PatientRoot } else { Model::StudyRoot };
+    let levels = model.unwrap_or(assumed).levels();
+    let Some(at) = levels.iter().position(|(name, ..)| *name == level) else { return Vec::new() };
+    levels[..=at].iter().map(|(_, tag, _)| *tag).collect()
+}
+
 /// An identifier that the model does not allow: status A900H, with these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mismatch {
@@ -52,15 +61,15 @@ impl Mismatch {
 }
 
 impl Query {
-    /// Whether the model allows the identifier: each unique key above its level is there with one value. With relational queries
+    /// Whether its information model, where it has one, allows the identifier: each unique key above its level is there with one value. With relational queries
     /// negotiated (`relational`) those may be absent or universal. For a retrieval (`retrieves`) the unique key of the level itself must have
     /// a value, too: what says nothing must not retrieve everything. The standard wants one value or a list of UIDs there (C.4.2.1.4.1);
     /// wild cards, which some requestors send, are taken.
     ///
     /// # Errors
     /// [`Mismatch`].
-    pub fn check(&self, model: Model, relational: bool, retrieves: bool) -> Result<(), Mismatch> {
-        let levels = model.levels();
+    pub fn check(&self, relational: bool, retrieves: bool) -> Result<(), Mismatch> {
+        let Some(levels) = self.options.model.map(Model::levels) else { return Ok(()) };
         let Some(at) = levels.iter().position(|(name, ..)| *name == self.level()) else {
             let names: Vec<&str> = levels.iter().map(|(name, ..)| *name).collect();
             let level: String = self.level().chars().take(16).collect();

@@ -14,13 +14,15 @@ use crate::matching::{Key, Range};
 use crate::tag::Tag;
 use crate::vr::Vr;
 
+use levels::Model;
 pub use respond::Override;
 
 /// What was negotiated, and what kind of service asks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Modality Worklist: a stored attribute without a value matches universal keys only (PS3.4 K.2.2.1.2), and dates are combined with
-    /// times.
+    /// The information model; `None` where it is not known, or has no levels.
+    pub model: Option<Model>,
+    /// Modality Worklist: an attribute without a value matches universal keys only, and dates are combined with times.
     pub worklist: bool,
     /// Combined date-time matching (PS3.4 C.2.2.2.5.4).
     pub datetime: bool,
@@ -104,6 +106,11 @@ impl Query {
     /// Query/Retrieve Level, without padding; empty where there is none.
     pub fn level(&self) -> &str {
         &self.level
+    }
+
+    /// Whether it is one of a worklist.
+    pub fn is_worklist(&self) -> bool {
+        self.options.worklist
     }
 
     /// Its keys.
