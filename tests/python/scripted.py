@@ -19,6 +19,9 @@ _NUMBERS = {
     *(0x1002, 0x1008, 0x1020, 0x1021, 0x1022, 0x1023, 0x1031),
 }
 
+#: Those that are AE, padded with a space: Move Destination, Move Originator.
+_TITLES = {0x0600, 0x1030}
+
 #: Element number in group 0000 and value.
 Command = dict[int, int | str | bytes]
 
@@ -45,7 +48,7 @@ def encode_command(elements: Command) -> bytes:
             value = struct.pack("<H", value)
         elif isinstance(value, str):
             value = value.encode()
-        value += b"\0" * (len(value) % 2)
+        value += (b" " if number in _TITLES else b"\0") * (len(value) % 2)
         body += struct.pack("<HHI", 0, number, len(value)) + value
     return struct.pack("<HHII", 0, 0, 4, len(body)) + body
 
