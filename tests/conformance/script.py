@@ -79,9 +79,10 @@ class Wire:
             self._held = b""
 
     def expect(self, patterns: str) -> None:
-        outcome = self.outcome(patterns.split("|"))
-        if not matches(outcome, patterns.split("|")):
-            raise Unexpected(f"{outcome} where {patterns} was due")
+        due = patterns.split("|")
+        outcome = self.outcome(due)
+        if not matches(outcome, due):
+            raise Unexpected(f"{outcome} where {' or '.join(due)} was due")
 
     def _past(self, pattern: str) -> None:
         """Takes what may come any number of times, as Pending responses to a retrieval."""
