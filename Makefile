@@ -19,7 +19,7 @@ SOAK_SECONDS ?= 600
 RUST_SOURCES := Cargo.toml Cargo.lock $(shell find rust -name '*.rs' -o -name Cargo.toml)
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-rust test-python test-wheel dropin peers conformance storm soak lint format bench bench-page fuzz sanitize miri deny wheel docs clean
+.PHONY: help build demo test test-rust test-python test-wheel dropin peers conformance storm large soak lint format bench bench-page fuzz sanitize miri deny wheel docs clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{ printf "make %-12s %s\n", $$1, $$2 }'
@@ -52,7 +52,7 @@ dropin: build ## run pynetdicom's own test suite against dimsefast, and compare 
 	$(BIN)/python -m pip install --quiet --group peers
 	$(BIN)/python tests/dropin/run.py
 
-peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom
+peers: $(STAMPS)/venv ## install the real peers: DCMTK, Orthanc, pynetdicom, haproxy
 	sh tools/peers.sh $(BIN)/python
 
 conformance: build peers ## the conformance cases against ourselves and the real peers, into docs/conformance-results.md
@@ -61,6 +61,9 @@ conformance: build peers ## the conformance cases against ourselves and the real
 
 storm: build ## thousands of idle, silent, slow and short-lived peers, with figures
 	$(BIN)/python -m tests.endurance.storm
+
+large: build ## objects of more than 4 GiB, sent, kept and retrieved; needs 5 GB of disk
+	$(BIN)/python -m tests.endurance.large
 
 soak: build ## full load for SOAK_SECONDS without growth
 	$(BIN)/python -m tests.endurance.soak --seconds $(SOAK_SECONDS)

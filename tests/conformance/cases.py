@@ -8,15 +8,17 @@ from typing import NamedTuple
 
 FOLDER = Path(__file__).with_name("cases")
 
-#: What a case may need the acceptor to offer, and the context of `pdus.CONTEXTS` that it goes over.
-SERVICES = {"echo": 1, "store": 3, "find": 5}
+#: What a case may need the acceptor to offer, and the context of `pdus.CONTEXTS` that it goes over. "match" is a find
+#: of the objects of `cases/objects.toml`, which were stored before.
+SERVICES = {"echo": 1, "store": 3, "find": 5, "move": 7, "get": 9, "match": 5}
 
 
 class Case(NamedTuple):
     """One case.
 
-    `steps` are done in order (see `script.Wire.run`), then what comes next has to be one of `outcomes`. `local` is what
-    our own requestor has to report, for cases of a requestor.
+    `steps` are done in order (see `script.Wire.run`; those that begin with "there" at the move destination), then what
+    comes next has to be one of `outcomes`. `action` is what our own end does, `local` what it has to report, for cases
+    of one that is scripted on the other end only.
     """
 
     table: str
@@ -71,4 +73,10 @@ def _fill(value: str | list[str], word: str) -> str | list[str]:
 
 
 #: The tables for an acceptor, in the order of a report.
-ACCEPTOR_TABLES = ["state_table", "association", "data", "dimse", "matching"]
+ACCEPTOR_TABLES = ["state_table", "association", "data", "dimse", "matching", "get", "move"]
+
+
+def objects() -> list[str]:
+    """The steps that store the objects that matching and retrieval cases are about."""
+    document = tomllib.loads((FOLDER / "objects.toml").read_text())
+    return [step for one in document["object"] for step in (one["store"], one["dataset"], "expect rsp 8001 0000 *")]

@@ -24,19 +24,27 @@ NAMES = {
     "verification": "1.2.840.10008.1.1",
     "ct": "1.2.840.10008.5.1.4.1.1.2",
     "find": "1.2.840.10008.5.1.4.1.2.2.1",
+    "move": "1.2.840.10008.5.1.4.1.2.2.2",
+    "get": "1.2.840.10008.5.1.4.1.2.2.3",
     "implicit": "1.2.840.10008.1.2",
     "explicit": "1.2.840.10008.1.2.1",
 }
 #: What is proposed where a case says nothing: context ID, abstract syntax, transfer syntaxes.
-CONTEXTS = ("1/verification/implicit", "3/ct/implicit", "5/find/implicit")
-CONTEXT_OF = {"echo": 1, "store": 3, "find": 5, "cancel": 5}
+CONTEXTS = ("1/verification/implicit", "3/ct/implicit", "5/find/implicit", "7/move/implicit", "9/get/implicit")
+CONTEXT_OF = {"echo": 1, "store": 3, "find": 5, "move": 7, "get": 9, "cancel": 5}
 
 COMMANDS: dict[str, Command] = {
     "echo": {0x0002: NAMES["verification"], 0x0100: 0x0030, 0x0110: 1, 0x0800: 0x0101},
     "store": {0x0002: NAMES["ct"], 0x0100: 0x0001, 0x0110: 1, 0x0700: 0, 0x0800: 1, 0x1000: "1.2.3.4.5"},
     "find": {0x0002: NAMES["find"], 0x0100: 0x0020, 0x0110: 1, 0x0700: 0, 0x0800: 1},
+    "move": {0x0002: NAMES["move"], 0x0100: 0x0021, 0x0110: 1, 0x0600: "DESTINATION", 0x0700: 0, 0x0800: 1},
+    "get": {0x0002: NAMES["get"], 0x0100: 0x0010, 0x0110: 1, 0x0700: 0, 0x0800: 1},
     "cancel": {0x0100: 0x0FFF, 0x0120: 1, 0x0800: 0x0101},
 }
+
+
+#: SOP Class, SOP Instance, Study Instance, Series Instance UID: padded with NUL (PS3.5 9.1).
+UIDS = {0x00080016, 0x00080018, 0x0020000D, 0x0020000E}
 
 
 class Words:
@@ -140,7 +148,7 @@ def associate_rq(words: Words, called: str, calling: str) -> bytes:
 def associate_ac(words: Words, called: str, calling: str) -> bytes:
     """`ctx=ID/RESULT/TRANSFER` each; without a transfer syntax its sub-item is left out."""
     contexts = b""
-    for context in words.all("ctx") or ["1/0/implicit", "3/0/implicit", "5/0/implicit"]:
+    for context in words.all("ctx") or [f"{number}/0/implicit" for number in (1, 3, 5, 7, 9)]:
         if context == "none":
             continue
         number, result, transfer = context.split("/")
@@ -214,6 +222,19 @@ def command(name: str, words: Words) -> bytes:
     return _fragmented(body, again, context_id, 1)
 
 
+def answer(request: dict[int, int | bytes], context_id: int, words: Words) -> bytes:
+    """The response to a request that was read, with the status that is the plain word; words as for `command`."""
+    elements: Command = {
+        0x0100: int(request[0x0100]) | 0x8000,
+        0x0120: request[0x0110],
+        0x0900: int(words.plain[0], 16),
+        0x0800: 0x0101,
+    }
+    elements.update({number: request[number] for number in (0x0002, 0x1000) if number in request})
+    elements.update({number: data(value) for number, value in words.numbered().items()})
+    return pdu(DATA, pdv(context_id, 3, encode_command(elements)))
+
+
 def dataset(words: Words) -> bytes:
     """`GGGGEEEE=DATA` for each element, in Implicit VR Little Endian; plain words are raw."""
     keywords = Words(f"{key}={value}" for key in ("cut", "last", "in") for value in words.all(key))
@@ -221,6 +242,6 @@ def dataset(words: Words) -> bytes:
     body = b"".join(data(word) for word in words.plain)
     for tag, value in words.numbered().items():
         encoded = data(value)
-        encoded += b" " * (len(encoded) % 2)
+        encoded += (b"\0" if tag in UIDS else b" ") * (len(encoded) % 2)
         body += struct.pack("<HHI", tag >> 16, tag & 0xFFFF, len(encoded)) + encoded
     return _fragmented(body, keywords, context_id, 0)

@@ -1,34 +1,26 @@
-"""Our own acceptor for the cases: Verification, CT storage into a folder, and Study Root queries of nothing."""
+"""Our own acceptor for the cases: an archive in a folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-from dimsefast import AE, Matcher, MatchError, evt
-from dimsefast.events import Event
+from dimsefast.archive import Archive
 from dimsefast.server import AssociationServer
 
-from .pdus import NAMES
+from .destination import UNREACHABLE_PORT
 
 
-def find(event: Event) -> Iterator[tuple[Any, Any]]:
-    """There is not a single object, and still what is asked has to be a query."""
-    try:
-        Matcher(event.identifier, model=event.context.abstract_syntax)
-    except MatchError as error:
-        yield error.as_status(), None
-    except ValueError:
-        yield 0xC000, None
-
-
-def start(folder: str | Path, port: int) -> AssociationServer:
-    ae = AE("ACCEPTOR")
-    ae.maximum_associations = 100
-    for name in ("verification", "ct", "find"):
-        ae.add_supported_context(NAMES[name], [NAMES["implicit"], NAMES["explicit"]], True, True)
-    handlers = [(evt.EVT_C_FIND, find)]
-    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers, store_to=folder)
-    assert server is not None
-    return server
+@contextmanager
+def serving(folder: str | Path, port: int, destination_port: int) -> Iterator[AssociationServer]:
+    """The archive, served on `port`; its move destination "DESTINATION" listens on `destination_port`."""
+    destinations = {
+        "DESTINATION": f"127.0.0.1:{destination_port}",
+        "UNREACHABLE": f"127.0.0.1:{UNREACHABLE_PORT}",
+    }
+    with Archive(folder) as archive:
+        server = archive.serve(("127.0.0.1", port), ae_title="ACCEPTOR", destinations=destinations, block=False)
+        assert server is not None
+        with server:
+            yield server

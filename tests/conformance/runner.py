@@ -5,18 +5,25 @@ from __future__ import annotations
 import socket
 from typing import NamedTuple
 
-from .cases import SERVICES, Case
+from .cases import SERVICES, Case, objects
+from .destination import Destination
 from .script import Unexpected, Wire, matches
 
 
 class Target(NamedTuple):
-    """An acceptor: where it is, the titles to use, and how long it may take for an answer, in seconds."""
+    """An acceptor: where it is, the titles to use, and how long it may take for an answer, in seconds.
+
+    `listener` is where it has its move destination "DESTINATION"; there is to be nothing at "UNREACHABLE", and no
+    other. `services` are those of `SERVICES` that cases may be about; what it does not offer is left out anyway.
+    """
 
     host: str
     port: int
     called: str
     calling: str = "CONFORMANCE"
     limit: float = 30.0
+    listener: socket.socket | None = None
+    services: tuple[str, ...] = tuple(SERVICES)
 
     def connect(self) -> socket.socket:
         return socket.create_connection((self.host, self.port), timeout=self.limit)
@@ -55,7 +62,17 @@ def offered(target: Target) -> list[str]:
         wire.run("release-rq")
         wire.outcome(["release-rp"])
     results = dict(part.split(":") for part in answer.split() if ":" in part)
-    return [name for name, number in SERVICES.items() if results.get(str(number)) == "0"]
+    found = [name for name in target.services if results.get(str(SERVICES[name])) == "0"]
+    excluded = {*(["move"] if target.listener is None else []), *([] if "store" in found else ["match", "get", "move"])}
+    return [name for name in found if name not in excluded]
+
+
+def fill(target: Target) -> None:
+    """Stores the objects of the cases. Raises Unexpected where one is refused."""
+    with target.connect() as stream:
+        wire = target.wire(stream)
+        for step in ["associate", *objects(), "release-rq", "expect release-rp"]:
+            wire.run(step)
 
 
 def serves(target: Target) -> bool:
@@ -79,11 +96,15 @@ def run(case: Case, target: Target, services: list[str]) -> Result:
     if missing:
         return Result(case, "", True, f"no {', '.join(missing)}")
     try:
-        with target.connect() as stream:
+        with target.connect() as stream, Destination(target.listener, target.limit) as destination:
             wire = target.wire(stream)
             try:
                 for step in case.steps:
-                    wire.run(step)
+                    verb, _, rest = step.partition(" ")
+                    if verb == "there":
+                        destination.run(rest)
+                    else:
+                        wire.run(step)
                 outcome = wire.outcome(case.outcomes)
             except Unexpected as found:
                 outcome = str(found)

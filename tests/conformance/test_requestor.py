@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from conftest import wait_until
-from dimsefast import AE, Association
+from dimsefast import AE, Association, build_role, evt
 from pydicom import Dataset
 
 from .cases import Case, load
@@ -58,6 +59,42 @@ def find(association: Association) -> str:
     return "status " + " ".join("none" if code is None else f"{code:04x}" for code in codes)
 
 
+def _study() -> Dataset:
+    identifier = Dataset()
+    identifier.QueryRetrieveLevel, identifier.StudyInstanceUID = "STUDY", "1.2.3"
+    return identifier
+
+
+def _retrieved(association: Association, responses: Iterator[tuple[Dataset, Any]], left: bool) -> str:
+    codes = []
+    for status, _ in responses:
+        codes.append(status.get("Status"))
+        if left:
+            break
+    responses.close()  # type: ignore[attr-defined]
+    association.release()
+    return "status " + " ".join("none" if code is None else f"{code:04x}" for code in codes)
+
+
+def get(association: Association, left: bool = False) -> str:
+    stored: list[Any] = []
+    association.bind(evt.EVT_C_STORE, lambda event: stored.append(event.request.AffectedSOPInstanceUID) or 0x0000)
+    statuses = _retrieved(association, association.send_c_get(_study(), NAMES["get"]), left)
+    return f"{statuses}, {len(stored)} objects"
+
+
+def get_left(association: Association) -> str:
+    return get(association, left=True)
+
+
+def move(association: Association, left: bool = False) -> str:
+    return _retrieved(association, association.send_c_move(_study(), "DESTINATION", NAMES["move"]), left)
+
+
+def move_left(association: Association) -> str:
+    return move(association, left=True)
+
+
 def release(association: Association) -> str:
     association.release()
     return end(association)
@@ -69,21 +106,22 @@ def abort(association: Association) -> str:
 
 
 ACTIONS: dict[str, Callable[[Association], str]] = {
-    action.__name__: action for action in (associate, echo, find, release, abort)
+    action.__name__: action for action in (associate, echo, find, get, get_left, move, move_left, release, abort)
 }
 
 
-@pytest.mark.parametrize("case", load("requestor"), ids=lambda case: case.id)
+@pytest.mark.parametrize("case", [*load("requestor"), *load("requestor_retrieval")], ids=lambda case: case.id)
 def test_requestor(case: Case) -> None:
     outcomes: list[str] = []
     ae = AE("REQUESTOR")
     ae.dimse_timeout = ae.acse_timeout = LIMIT
-    for name in ("verification", "ct", "find"):
+    for name in ("verification", "ct", "find", "move", "get"):
         ae.add_requested_context(NAMES[name], NAMES["implicit"])
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=serve, args=(listener, case, outcomes))
         thread.start()
-        association = ae.associate("127.0.0.1", listener.getsockname()[1])
+        roles = [build_role(NAMES["ct"], scp_role=True)] if case.action.startswith("get") else []
+        association = ae.associate("127.0.0.1", listener.getsockname()[1], ext_neg=roles)
         local = ACTIONS[case.action](association)
         thread.join(2 * LIMIT)
         association.abort()

@@ -1,1 +1,1 @@
-"""Long runs with figures, apart from the tests: `make storm` and `make soak`."""
+"""Long runs with figures, apart from the tests: `make storm`, `make large` and `make soak`."""

@@ -42,7 +42,7 @@ class Usage(NamedTuple):
     descriptors: int
 
     @classmethod
-    def of(cls, pid: int) -> Usage:
+    def of(cls, pid: int | str) -> Usage:
         status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
         resident = int(status["VmRSS"].split()[0]) * 1024
         return cls(resident, int(status["Threads"]), len(os.listdir(f"/proc/{pid}/fd")))

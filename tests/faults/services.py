@@ -18,6 +18,9 @@ VERIFICATION = str(sop_class.Verification)
 FIND = str(sop_class.StudyRootQueryRetrieveInformationModelFind)
 MOVE = str(sop_class.StudyRootQueryRetrieveInformationModelMove)
 GET = str(sop_class.StudyRootQueryRetrieveInformationModelGet)
+#: A SOP class with every DIMSE-N service.
+PRINT = str(sop_class.BasicFilmSession)
+NORMALIZED = (evt.EVT_N_ACTION, evt.EVT_N_CREATE, evt.EVT_N_EVENT_REPORT)
 OBJECTS = 3
 #: Short, as stalled connections are to end by them.
 TIMEOUT = 0.6
@@ -65,7 +68,7 @@ def provider(destination: list[int], store_to: Path | None = None) -> Iterator[A
         yield from get(event)
 
     ae = impatient("PROVIDER")
-    for syntax in (VERIFICATION, FIND, MOVE, GET):
+    for syntax in (VERIFICATION, FIND, MOVE, GET, PRINT):
         ae.add_supported_context(syntax)
     ae.add_supported_context(CT, None, True, True)
     ae.add_requested_context(CT)
@@ -74,6 +77,7 @@ def provider(destination: list[int], store_to: Path | None = None) -> Iterator[A
         (evt.EVT_C_FIND, find),
         (evt.EVT_C_GET, get),
         (evt.EVT_C_MOVE, move),
+        *((event, lambda _: (0x0000, identifier())) for event in NORMALIZED),
     ]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers, store_to=store_to)
     assert server is not None
@@ -84,14 +88,22 @@ def provider(destination: list[int], store_to: Path | None = None) -> Iterator[A
 def connect(port: int) -> Association:
     """May be anything but established."""
     ae = impatient("REQUESTOR")
-    for syntax in (VERIFICATION, CT, FIND, MOVE, GET):
+    for syntax in (VERIFICATION, CT, FIND, MOVE, GET, PRINT):
         ae.add_requested_context(syntax)
-    stored: list[Any] = [(evt.EVT_C_STORE, lambda _: 0x0000)]
-    return ae.associate("127.0.0.1", port, ext_neg=[build_role(CT, scu_role=True, scp_role=True)], evt_handlers=stored)
+    handlers: list[Any] = [
+        (evt.EVT_C_STORE, lambda _: 0x0000),
+        (evt.EVT_N_EVENT_REPORT, lambda _: (0x0000, identifier())),
+    ]
+    roles = [build_role(CT, scu_role=True, scp_role=True)]
+    return ae.associate("127.0.0.1", port, ext_neg=roles, evt_handlers=handlers)
 
 
 def _statuses(responses: Iterator[tuple[Dataset, Any]]) -> list[int | None]:
     return [status.get("Status") for status, _ in responses]
+
+
+def _status(answer: tuple[Dataset, Any]) -> list[int | None]:
+    return [answer[0].get("Status")]
 
 
 #: Each gives the statuses of its responses, the final one last; None where none came.
@@ -101,4 +113,7 @@ OPERATIONS: dict[str, Callable[[Association], list[int | None]]] = {
     "find": lambda association: _statuses(association.send_c_find(identifier(), FIND)),
     "move": lambda association: _statuses(association.send_c_move(identifier(), "ANYBODY", MOVE)),
     "get": lambda association: _statuses(association.send_c_get(identifier(), GET)),
+    "action": lambda association: _status(association.send_n_action(identifier(), 1, PRINT, "1.2.3")),
+    "create": lambda association: _status(association.send_n_create(identifier(), PRINT, "1.2.3")),
+    "event report": lambda association: _status(association.send_n_event_report(identifier(), 1, PRINT, "1.2.3")),
 }

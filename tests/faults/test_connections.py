@@ -69,6 +69,25 @@ def test_a_connection_that_fails_ends_what_was_over_it(operation: str, step: str
 
 @pytest.mark.parametrize("kind", DESTRUCTIVE)
 @pytest.mark.parametrize("where", ["before", "within"])
+@pytest.mark.parametrize("step", ["P-DATA-TF back", "P-DATA-TF forth"])
+def test_a_report_of_the_acceptor_ends_with_its_connection(step: str, where: str, kind: str) -> None:
+    # N-EVENT-REPORT the other way: the request goes back, the response forth.
+    with provider([]) as server:
+        server.ae.network_timeout = 30
+        with proxied(server.port, Fault(kind, *STEPS[step], where)) as proxy:
+            association = connect(proxy.port)
+            association.network_timeout = 30
+            wait_until(lambda: server.active_associations, "the association at the acceptor")
+            (acceptor,) = server.active_associations
+            assert OPERATIONS["event report"](acceptor) == [None]
+            assert proxy.struck.is_set()
+            wait_until(lambda: not server.active_associations, "the end of the association at the acceptor")
+            association.abort()
+        assert outcome("echo", server.port) == [0x0000]
+
+
+@pytest.mark.parametrize("kind", DESTRUCTIVE)
+@pytest.mark.parametrize("where", ["before", "within"])
 @pytest.mark.parametrize("step", STEPS)
 def test_a_destination_that_fails_is_counted_by_the_move(step: str, where: str, kind: str) -> None:
     destination: list[int] = []

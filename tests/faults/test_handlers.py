@@ -18,6 +18,9 @@ EVENTS = {
     "find": evt.EVT_C_FIND,
     "move": evt.EVT_C_MOVE,
     "get": evt.EVT_C_GET,
+    "action": evt.EVT_N_ACTION,
+    "create": evt.EVT_N_CREATE,
+    "event report": evt.EVT_N_EVENT_REPORT,
 }
 
 

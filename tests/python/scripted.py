@@ -19,6 +19,9 @@ _NUMBERS = {
     *(0x1002, 0x1008, 0x1020, 0x1021, 0x1022, 0x1023, 0x1031),
 }
 
+#: Those that are AE, padded with a space: Move Destination, Move Originator.
+_TITLES = {0x0600, 0x1030}
+
 #: Element number in group 0000 and value.
 Command = dict[int, int | str | bytes]
 
@@ -45,17 +48,19 @@ def encode_command(elements: Command) -> bytes:
             value = struct.pack("<H", value)
         elif isinstance(value, str):
             value = value.encode()
-        value += b"\0" * (len(value) % 2)
+        value += (b" " if number in _TITLES else b"\0") * (len(value) % 2)
         body += struct.pack("<HHI", 0, number, len(value)) + value
     return struct.pack("<HHII", 0, 0, 4, len(body)) + body
 
 
 def decode_command(data: bytes) -> dict[int, int | bytes]:
+    """Element number and value. Raises ValueError for what is no command set."""
     elements: dict[int, int | bytes] = {}
     at = 0
     while at < len(data):
         group, number, length = struct.unpack_from("<HHI", data, at)
-        assert group == 0
+        if group != 0:
+            raise ValueError(f"an element of group {group:04X} in a command set")
         value = data[at + 8 : at + 8 + length]
         elements[number] = struct.unpack("<H", value)[0] if number in _NUMBERS else value.rstrip(b"\0 ")
         at += 8 + length

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from dimsefast.storing import DISCARD
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
+
+from tests.conformance.script import Wire
 
 VERIFICATION, CT = str(sop_class.Verification), str(sop_class.CTImageStorage)
 
@@ -58,31 +61,62 @@ def test_associations_of_a_party_are_limited(quota: str) -> None:
             association.release()
 
 
-def test_requests_beyond_a_quota_wait_and_are_all_answered() -> None:
+def test_requests_beyond_a_quota_are_all_answered() -> None:
     with serving(quota_per_calling_aet=Quota(requests_per_second=20)) as server:
-        begin = time.monotonic()
-        # Two associations share the quota: a second's worth at once, 40 more at 20 a second.
+        # Two associations share the quota.
         with connect(server, "EAGER") as one, connect(server, "EAGER") as other:
-            for _ in range(30):
+            for _ in range(20):
                 assert one.send_c_echo().Status == other.send_c_echo().Status == 0x0000
-        assert time.monotonic() - begin > 1.5
-        with connect(server, "MODEST") as association:
-            assert association.send_c_echo().Status == 0x0000
 
 
-def test_bytes_beyond_a_quota_wait_and_all_arrive() -> None:
+def test_requests_beyond_a_quota_wait_and_those_of_others_do_not() -> None:
+    # The next one is due in 11 days.
+    with serving(quota_per_calling_aet=Quota(requests_per_second=1e-6)) as server:
+        server.ae.network_timeout = None
+        with socket.create_connection(("127.0.0.1", server.port)) as stream:
+            wire = Wire(stream, "SERVER", "EAGER", 30)
+            for step in ("associate ctx=1/verification/implicit", "echo", "expect rsp 8030 0000 1", "echo id=2"):
+                wire.run(step)
+            for number in range(10):
+                association = connect(server, f"MODEST{number}")
+                assert association.send_c_echo().Status == 0x0000
+                # Nothing more of it is read, a release neither.
+                association.abort()
+            assert wire.outcome(["silence"]) == "silence"
+
+
+def make_object(length: int) -> Dataset:
     dataset = Dataset()
     dataset.SOPClassUID, dataset.SOPInstanceUID = CT, "1.2.3"
-    dataset.add_new(0x7FE00010, "OW", bytes(500_000))
+    dataset.add_new(0x7FE00010, "OW", bytes(length))
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    with serving(quota_per_address=Quota(bytes_per_second=1_000_000)) as server:
-        begin = time.monotonic()
+    return dataset
+
+
+def test_bytes_beyond_a_quota_all_arrive() -> None:
+    with serving(quota_per_address=Quota(bytes_per_second=2_000_000)) as server:
         with connect(server, "SENDER") as association:
             for _ in range(5):
-                assert association.send_c_store(dataset).Status == 0x0000
-        # 2.5 MB, of which the first is free.
-        assert time.monotonic() - begin > 1.2
+                assert association.send_c_store(make_object(500_000)).Status == 0x0000
+
+
+def test_bytes_beyond_a_quota_are_held_back_and_those_of_others_are_not() -> None:
+    length = 128 << 20
+    with serving(quota_per_calling_aet=Quota(bytes_per_second=LEAST_BYTES_PER_SECOND)) as server:
+        server.ae.network_timeout = None
+        statuses: list[Any] = []
+        association = connect(server, "EAGER")
+        # At this rate it takes half an hour.
+        sending = threading.Thread(target=lambda: statuses.append(association.send_c_store(make_object(length))))
+        sending.start()
+        for number in range(100):
+            with connect(server, f"MODEST{number}") as other:
+                assert other.send_c_store(make_object(50_000)).Status == 0x0000
+        assert not statuses, "the object is still on its way"
+        association.abort()
+        sending.join(30)
+        assert "Status" not in statuses[0]
 
 
 def test_a_pause_does_not_end_the_association() -> None:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-STATE, ASSOCIATION, DATA, DIMSE, MATCHING, REQUESTOR = (
+STATE, ASSOCIATION, DATA, DIMSE, MATCHING, GET, MOVE, ACCEPTOR, REQUESTOR, RETRIEVAL = (
     f"tests/conformance/cases/{name}.toml"
-    for name in ("state_table", "association", "data", "dimse", "matching", "requestor")
+    for name in (
+        *("state_table", "association", "data", "dimse", "matching", "get", "move"),
+        *("acceptor", "requestor", "requestor_retrieval"),
+    )
 )
 HOSTILE, ODD = "tests/robustness/test_hostile.py", "tests/robustness/test_odd.py"
 STREAM, PDU, ASSOCIATIONS = (f"rust/protocol/tests/{name}.rs" for name in ("stream", "pdu", "association"))
@@ -107,6 +110,8 @@ HOSTILE_INPUT = {
             f"{ASSOCIATIONS}::a_request_that_does_not_end_closes_the_connection",
             f"{ASSOCIATIONS}::a_pdu_has_its_time_from_its_first_byte",
             f"{HOSTILE}::test_h10_slow_peers_are_ended_and_nobody_else_waits",
+            "tests/python/test_tls.py::test_silent_tls_connections_cost_only_themselves",
+            "tests/python/test_tls.py::test_a_handshake_that_trickles_has_the_deadline_of_a_request",
         ],
     ),
     "H11": Entry(
@@ -127,6 +132,12 @@ HOSTILE_INPUT = {
             f"{SERVICES}::test_move_where_something_goes_wrong",
             f"{SERVICES}::test_a_find_handler_that_raises_or_is_missing",
             "tests/faults/test_handlers.py::test_whatever_a_handler_does_the_server_goes_on",
+            "tests/faults/test_connections.py::test_a_destination_that_fails_is_counted_by_the_move",
+            f"{MOVE}::a release while a sub-operation is on its way",
+            f"{MOVE}::a destination that {{}} before it answers the second of two",
+            f"{GET}::a response to another Message ID before the one that is due",
+            f"{RETRIEVAL}::get: left after the first response",
+            f"{RETRIEVAL}::get: a response that is not its own comes first: {{}}",
         ],
     ),
     "H13": Entry(
@@ -135,11 +146,21 @@ HOSTILE_INPUT = {
             f"{STORING}::test_a_full_disk_fails_the_object_and_leaves_nothing",
             f"{STORING}::test_what_dead_processes_left_is_removed_at_start_and_nothing_else",
             "tests/faults/test_process_faults.py::test_a_killed_receiver_keeps_what_it_acknowledged",
+            "tests/archive/test_crashes.py::test_what_was_acknowledged_survives_being_killed",
+            "tests/archive/test_failures.py::test_on_a_full_disk_objects_are_refused_and_those_before_are_indexed_later",
+            "tests/archive/test_failures.py::test_an_index_that_is_locked_is_waited_for",
+            "tests/archive/test_failures.py::test_a_folder_that_cannot_be_written_to_is_named",
         ],
     ),
     "H14": Entry(
         "more than 4 GiB, more than 65,535 sub-operations",
-        ["rust/protocol/tests/command.rs::more_sub_operations_than_a_counter_holds_stay_at_its_end"],
+        [
+            # `make large`: sent, kept and retrieved.
+            "tests/endurance/large.py::store",
+            "tests/endurance/large.py::get",
+            "rust/network/src/sink/mod.rs::more_than_4_gib_are_counted",
+            "rust/protocol/tests/command.rs::more_sub_operations_than_a_counter_holds_stay_at_its_end",
+        ],
     ),
     "H15": Entry("patient data in logs", [f"{HOSTILE}::test_h15_logs_have_no_patient_data"]),
 }
@@ -200,12 +221,16 @@ ODD_PEERS = {
         [
             f"{REQUESTOR}::find: a final response that brings a dataset",
             f"{ODD}::test_t07_move_responses_with_a_dataset_or_without_counters",
+            f"{RETRIEVAL}::move: Pending responses without counters, or with a dataset",
+            f"{RETRIEVAL}::get: Success that brings a dataset",
         ],
     ),
     "T8": Entry(
         "C-GET without role selection, asynchronous operations only when asked for",
         [
             f"{SERVICES}::test_get_without_the_role_fails_every_sub_operation",
+            f"{GET}::{{}}: nothing can be sent",
+            f"{RETRIEVAL}::get: the role is not granted, and an object comes all the same",
             f"{LIFECYCLE}::test_asynchronous_operations_only_where_both_want_them",
         ],
     ),
@@ -222,6 +247,7 @@ ODD_PEERS = {
         [
             f"{STATE}::Sta6 Evt17: closed in an association",
             f"{REQUESTOR}::Sta7 Evt17: closed in place of the confirmation of a release",
+            f"{ACCEPTOR}::Sta10: a release that collides is not confirmed yet",
             f"{MATCHING}::a release behind the find, in one segment",
             f"{ASSOCIATIONS}::network_timeout_counts_from_the_last_traffic_and_not_while_busy",
         ],

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dimsefast_protocol::association::NetworkTimeoutResponse;
 use dimsefast_protocol::negotiation::{NegotiatedContext, SupportedContexts, negotiate_as_acceptor};
@@ -157,7 +157,8 @@ impl Seats {
             config.quota_per_address.map(|quota| (Party::Address(address), quota)),
             config.quota_per_calling.map(|quota| (Party::Calling(calling.to_vec()), quota)),
         ];
-        parties.into_iter().flatten().map(|(party, quota)| self.meters.share(party, quota)).collect()
+        let now = Instant::now();
+        parties.into_iter().flatten().map(|(party, quota)| self.meters.share(now, party, quota)).collect()
     }
 
     pub(crate) fn taken(&self) -> usize {

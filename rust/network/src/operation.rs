@@ -74,11 +74,12 @@ impl Connection {
     /// [`WaitError`].
     pub fn receive(self: &Arc<Self>, patience: &mut Patience<'_>, id: u16, requests: bool) -> Result<Reply, WaitError> {
         self.wait(patience, |core| {
-            if let Some(response) = core.take_response(&[id]) {
-                return Some(Ok(Reply::Response(response)));
-            }
+            // What came before the final response is performed before it is told: afterwards nobody would.
             if requests && let Some(request) = core.jobs.start_request() {
                 return Some(Ok(Reply::Request(request)));
+            }
+            if let Some(response) = core.take_response(&[id]) {
+                return Some(Ok(Reply::Response(response)));
             }
             core.is_over().then_some(Err(WaitError::Ended))
         })?

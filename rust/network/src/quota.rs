@@ -49,8 +49,8 @@ pub(crate) struct Share {
 }
 
 impl Meters {
-    /// One more association of a party; `None` where it has too many.
-    pub(crate) fn share(&mut self, party: Party, quota: Quota) -> Option<Share> {
+    /// One more association of a party at `now`; `None` where it has too many.
+    pub(crate) fn share(&mut self, now: Instant, party: Party, quota: Quota) -> Option<Share> {
         self.0.retain(|_, meter| meter.strong_count() > 0);
         let known = self.0.get(&party).and_then(Weak::upgrade);
         // This count is one of them.
@@ -58,8 +58,7 @@ impl Meters {
         if quota.associations.is_some_and(|limit| associations >= limit) {
             return None;
         }
-        let meter = known
-            .unwrap_or_else(|| Arc::new(Meter(Mutex::new(Used { at: Instant::now(), bytes: 0.0, requests: 0.0 }))));
+        let meter = known.unwrap_or_else(|| Arc::new(Meter(Mutex::new(Used { at: now, bytes: 0.0, requests: 0.0 }))));
         self.0.insert(party, Arc::downgrade(&meter));
         Some(Share { meter, quota })
     }
@@ -114,25 +113,28 @@ mod tests {
         Party::Calling(title.into())
     }
 
+    /// Rounded to milliseconds.
+    fn seconds(pause: Duration) -> f64 {
+        (pause.as_secs_f64() * 1000.0).round() / 1000.0
+    }
+
     #[test]
     fn associations_are_counted_by_party_and_given_back() {
-        let mut meters = Meters::default();
-        let first = meters.share(party("A"), QUOTA).expect("room");
-        let second = meters.share(party("A"), QUOTA).expect("room");
-        assert!(meters.share(party("A"), QUOTA).is_none());
-        assert!(meters.share(party("B"), QUOTA).is_some());
+        let (mut meters, now) = (Meters::default(), Instant::now());
+        let first = meters.share(now, party("A"), QUOTA).expect("room");
+        let second = meters.share(now, party("A"), QUOTA).expect("room");
+        assert!(meters.share(now, party("A"), QUOTA).is_none());
+        assert!(meters.share(now, party("B"), QUOTA).is_some());
         drop(first);
-        assert!(meters.share(party("A"), QUOTA).is_some());
+        assert!(meters.share(now, party("A"), QUOTA).is_some());
         drop(second);
     }
 
     #[test]
     fn a_second_s_worth_is_free_and_the_rest_takes_its_time() {
-        let mut meters = Meters::default();
-        let (one, other) =
-            (meters.share(party("A"), QUOTA).expect("room"), meters.share(party("A"), QUOTA).expect("room"));
-        let begin = Instant::now();
-        let seconds = |pause: Duration| (pause.as_secs_f64() * 1000.0).round() / 1000.0;
+        let (mut meters, begin) = (Meters::default(), Instant::now());
+        let one = meters.share(begin, party("A"), QUOTA).expect("room");
+        let other = meters.share(begin, party("A"), QUOTA).expect("room");
         assert_eq!(seconds(one.charge(begin, 900.0, 1.0)), 0.0);
         // Both associations use the same quota.
         assert_eq!(seconds(other.charge(begin, 2100.0, 1.0)), 2.0);
@@ -141,10 +143,35 @@ mod tests {
         assert_eq!(seconds(one.charge(begin + Duration::from_secs(9), 0.0, 25.0)), 1.5);
     }
 
+    /// As a connection does it: what it may read at once is read, then it waits for as long as it was told.
+    #[test]
+    fn in_the_long_run_it_is_the_rate() {
+        let (mut meters, begin) = (Meters::default(), Instant::now());
+        let share = meters.share(begin, party("A"), QUOTA).expect("room");
+        let (mut now, mut read) = (begin, 0.0);
+        for piece in [1.0, 700.0, 1500.0, 40.0, 3000.0].into_iter().cycle().take(500) {
+            read += piece;
+            now += share.charge(now, piece, 0.0);
+            let passed = (now - begin).as_secs_f64();
+            assert!(read <= 1000.0 * (passed + 1.0) + 0.001, "{read} bytes in {passed} s");
+        }
+        assert!((now - begin).as_secs_f64() < read / 1000.0, "and no less");
+    }
+
+    #[test]
+    fn time_that_goes_backwards_gives_nothing() {
+        let (mut meters, begin) = (Meters::default(), Instant::now());
+        let later = begin + Duration::from_secs(5);
+        let share = meters.share(later, party("A"), QUOTA).expect("room");
+        assert_eq!(seconds(share.charge(later, 3000.0, 0.0)), 2.0);
+        assert_eq!(seconds(share.charge(begin, 0.0, 0.0)), 2.0);
+        assert_eq!(seconds(share.charge(later + Duration::from_secs(1), 0.0, 0.0)), 1.0);
+    }
+
     #[test]
     fn without_limits_nothing_is_counted() {
-        let mut meters = Meters::default();
-        let share = meters.share(party("A"), Quota::default()).expect("room");
-        assert_eq!(share.charge(Instant::now(), 1e12, 1e9), Duration::ZERO);
+        let (mut meters, now) = (Meters::default(), Instant::now());
+        let share = meters.share(now, party("A"), Quota::default()).expect("room");
+        assert_eq!(share.charge(now, 1e12, 1e9), Duration::ZERO);
     }
 }

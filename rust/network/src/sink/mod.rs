@@ -382,6 +382,14 @@ mod tests {
     }
 
     #[test]
+    fn more_than_4_gib_are_counted() {
+        let mut sink = Sink::for_object(&StorePlan::Discard(Attributes::default()), &object());
+        let piece = vec![0; 1 << 20];
+        (0..4100).for_each(|_| sink.write(&piece));
+        assert_eq!(sink.finish(&object()).len(), 4100 << 20);
+    }
+
+    #[test]
     fn the_service_is_asked_when_nothing_more_is_wanted_at_the_limit_and_at_the_end() {
         let wanted = || Attributes::new(vec![("PatientID".into(), dimsefast_identifier::Tag(0x0010_0020))]);
         // Nothing is wanted.
