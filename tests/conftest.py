@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import uvloop
 
-LIMIT = 10.0
+LIMIT = 30.0
 
 
 def wait_until(condition: Callable[[], object], what: str = "the condition") -> None:
-    """Waits until it holds; fails after ten seconds."""
+    """Waits until it holds; fails after `LIMIT` seconds."""
     deadline = time.monotonic() + LIMIT
     while not condition():
         assert time.monotonic() < deadline, f"{what} did not come true in {LIMIT} s"

@@ -70,6 +70,12 @@ def defaults() -> str:
             ["Time-out of association and release (ARTIM)", "`AE.acse_timeout`", seconds(ae.acse_timeout)],
             ["Time-out of a DIMSE message", "`AE.dimse_timeout`", seconds(ae.dimse_timeout)],
             ["Time-out without traffic", "`AE.network_timeout`", seconds(ae.network_timeout)],
+            ["What is sent then", "`AE.network_timeout_response`", ae.network_timeout_response],
+            [
+                "Transfer syntax that is accepted of several",
+                "`AE.prefer_own_transfer_syntaxes`",
+                "the acceptor's first" if ae.prefer_own_transfer_syntaxes else "the requestor's first supported one",
+            ],
             ["Required called AE title", "`AE.require_called_aet`", "no" if not ae.require_called_aet else "yes"],
             ["Admitted calling AE titles", "`AE.require_calling_aet`", "all" if not ae.require_calling_aet else "some"],
         ],
