@@ -28,6 +28,7 @@ __all__ = [
     "encode",
     "forget_parent",
     "import_object",
+    "known_tag",
     "parse_file_meta",
     "read_file_meta",
     "read_header",
