@@ -29,6 +29,7 @@ __all__ = [
     "flush_log",
     "forget_parent",
     "import_object",
+    "known_tag",
     "parse_file_meta",
     "read_file_meta",
     "read_header",

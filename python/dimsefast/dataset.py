@@ -110,15 +110,14 @@ class EncodedDataset(LazyDataset):
     def _encodings(self, encoded: _core.Encoded) -> str | list[str]:
         """How its text is encoded, as pydicom says it."""
         own = self.__dict__
-        found: str | list[str] | None = own.get("_read_charset")
-        if found is None:
+        if "_read_charset" not in own:
             charset = encoded.character_set()
             if charset is None:
-                found = own.get("_parent_encoding", default_encoding)
+                own["_read_charset"] = own.get("_parent_encoding", default_encoding)
             else:
                 # A NUL within it is an error for pydicom, which takes every other misspelling.
-                found = convert_encodings(charset.replace("\0", "").split("\\"))
-            own["_read_charset"] = found
+                own["_read_charset"] = convert_encodings(charset.replace("\0", "").split("\\"))
+        found: str | list[str] = own["_read_charset"]
         return found
 
     def _attributes(self, unbuilt: _core.Encoded) -> dict[str, Any]:
