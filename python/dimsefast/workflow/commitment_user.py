@@ -16,6 +16,7 @@ from ..association_base import AssociationBase
 from ..events import Event, EventType
 from ..normalized import N_ACTION
 from ..waiting import run
+from .commitment_requests import Reference
 from .service import Refusal, Service, asked
 from .storage_commitment import (
     ALL_COMMITTED,
@@ -27,7 +28,6 @@ from .storage_commitment import (
     REQUEST_COMMITMENT,
     CommitmentResult,
     FailedReference,
-    Reference,
     check_instance,
     item_of,
     references_in,

@@ -144,7 +144,7 @@ mod tests {
     static HANDLED: AtomicBool = AtomicBool::new(false);
 
     #[test]
-    fn a_full_queue_drops_and_says_so_and_a_reader_is_asked_for_until_there_is_one_and_a_flush_waits_for_the_last_record() {
+    fn a_full_queue_says_so_a_reader_is_asked_for_until_there_is_one_and_a_flush_waits_for_it() {
         set_reader(|| STARTED.fetch_add(1, Ordering::Relaxed) == 2);
         set_level(Level::Info as u8);
         record(Level::Debug, || unreachable!("not wanted"));
