@@ -1,4 +1,4 @@
-"""Runs the Python tests in three processes at once: most of their time is waiting for peers and time-outs.
+"""Runs the Python tests in four processes at once: most of their time is waiting for peers and time-outs.
 
 python tools/run_tests.py    # all of them, as `make test` does
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1] / "tests"
 
 #: Folders that go together. Interoperability is counted, so it is one process; the last part is whatever is left.
-PARTS = (("interop", "docs"), ("archive", "cli", "conformance", "faults"))
+PARTS = (("interop", "docs"), ("archive", "cli"), ("conformance", "faults"))
 
 
 def parts() -> list[list[str]]:

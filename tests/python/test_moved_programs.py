@@ -18,9 +18,9 @@ from dimsefast.sop_class import CTImageStorage, Verification
 from faces import AE, face  # noqa: F401
 from pydicom import Dataset
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
-from test_lifecycle import raw_listener
+from scripted import raw_listener
+from service_cases import FIND, GET, MOVE, connect, provider, query
 from test_sending import ct
-from test_services import FIND, GET, MOVE, connect, provider, query
 
 ECHO = [build_context(Verification)]
 
