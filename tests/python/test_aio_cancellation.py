@@ -164,7 +164,8 @@ def test_cancelled_while_it_is_released_it_is_aborted(on_loop: Any) -> None:
             # And never confirms a release.
             await reader.read(65536)
             released.set()
-            await reader.read()
+            abort = await reader.readexactly(10)
+            assert abort[0] == 0x07
             writer.close()
             over.set()
 

@@ -16,7 +16,7 @@ STATE, ASSOCIATION, DATA, DIMSE, MATCHING, GET, MOVE, ACCEPTOR, REQUESTOR, RETRI
 )
 HOSTILE, ODD = "tests/robustness/test_hostile.py", "tests/robustness/test_odd.py"
 STREAM, PDU, ASSOCIATIONS = (f"rust/protocol/tests/{name}.rs" for name in ("stream", "pdu", "association"))
-LIFECYCLE, SERVICES, STORING = (f"tests/python/test_{name}.py" for name in ("lifecycle", "services", "storing"))
+STORING = "tests/python/test_storing.py"
 DATASETS = "tests/python/test_hostile_datasets.py"
 
 
@@ -33,7 +33,7 @@ HOSTILE_INPUT = {
         [
             f"{HOSTILE}::test_h01_a_uid_is_never_a_path_and_is_echoed_as_it_came",
             f"{STORING}::test_hostile_values_stay_in_the_folder_and_apart",
-            f"{STORING}::test_the_objects_of_a_get_go_the_same_ways",
+            "tests/python/test_storing_decisions.py::test_the_objects_of_a_get_go_the_same_ways",
             "tests/python/test_client_retrieval.py::test_objects_of_others_are_refused_and_names_stay_in_the_folder",
             "rust/network/src/sink/file_tests.rs::hostile_values_stay_in_the_folder",
             f"{DIMSE}::a store of an instance {{}}",
@@ -64,7 +64,7 @@ HOSTILE_INPUT = {
         "a last fragment that never comes",
         [
             f"{DATA}::a command set that never ends",
-            f"{STORING}::test_an_object_that_is_broken_off_leaves_nothing",
+            "tests/python/test_storing_failures.py::test_an_object_that_is_broken_off_leaves_nothing",
             f"{HOSTILE}::test_h04_a_dataset_that_never_ends_is_bounded",
         ],
     ),
@@ -117,8 +117,8 @@ HOSTILE_INPUT = {
     "H11": Entry(
         "connections that say nothing, probes, resets, peers that never close",
         [
-            f"{LIFECYCLE}::test_silent_connections_keep_nobody_out",
-            f"{LIFECYCLE}::test_a_silent_connection_is_closed_after_the_acse_timeout",
+            "tests/python/test_opening.py::test_silent_connections_keep_nobody_out",
+            "tests/python/test_opening.py::test_a_silent_connection_is_closed_after_the_acse_timeout",
             f"{ASSOCIATIONS}::the_wait_for_the_close_always_ends",
             f"{HOSTILE}::test_h11_probes_and_resets_leave_nothing",
             f"{HOSTILE}::test_h11_a_peer_that_never_closes_loses_its_seat",
@@ -127,10 +127,10 @@ HOSTILE_INPUT = {
     "H12": Entry(
         "operations that end in the middle, handlers that misbehave",
         [
-            f"{SERVICES}::test_the_requestor_leaves_in_the_middle_of_a_move",
-            f"{SERVICES}::test_leaving_the_loop_cancels_and_the_next_request_sees_its_own_responses",
-            f"{SERVICES}::test_move_where_something_goes_wrong",
-            f"{SERVICES}::test_a_find_handler_that_raises_or_is_missing",
+            "tests/python/test_service_retrieve.py::test_the_requestor_leaves_in_the_middle_of_a_move",
+            "tests/python/test_service_find.py::test_leaving_the_loop_cancels_and_the_next_request_sees_its_own_responses",
+            "tests/python/test_service_retrieve.py::test_move_where_something_goes_wrong",
+            "tests/python/test_service_find.py::test_a_find_handler_that_raises_or_is_missing",
             "tests/faults/test_handlers.py::test_whatever_a_handler_does_the_server_goes_on",
             "tests/faults/test_connections.py::test_a_destination_that_fails_is_counted_by_the_move",
             f"{MOVE}::a release while a sub-operation is on its way",
@@ -143,8 +143,8 @@ HOSTILE_INPUT = {
     "H13": Entry(
         "full disks, folders that cannot be written, processes that are killed",
         [
-            f"{STORING}::test_a_full_disk_fails_the_object_and_leaves_nothing",
-            f"{STORING}::test_what_dead_processes_left_is_removed_at_start_and_nothing_else",
+            "tests/python/test_storing_failures.py::test_a_full_disk_fails_the_object_and_leaves_nothing",
+            "tests/python/test_storing_failures.py::test_what_dead_processes_left_is_removed_at_start_and_nothing_else",
             "tests/faults/test_process_faults.py::test_a_killed_receiver_keeps_what_it_acknowledged",
             "tests/archive/test_crashes.py::test_what_was_acknowledged_survives_being_killed",
             "tests/archive/test_failures.py::test_on_a_full_disk_objects_are_refused_and_those_before_are_indexed_later",
@@ -204,7 +204,7 @@ ODD_PEERS = {
             f"{STREAM}::a_pdu_somewhat_above_our_maximum_is_tolerated_and_counted",
             f"{ASSOCIATION}::a maximum length of {{}}: hardly room",
             f"{REQUESTOR}::accepted with a maximum length of {{}}",
-            f"{SERVICES}::test_a_large_object_in_both_directions_of_the_smallest_pdu",
+            "tests/python/test_service_store.py::test_a_large_object_in_both_directions_of_the_smallest_pdu",
         ],
     ),
     "T6": Entry(
@@ -228,10 +228,10 @@ ODD_PEERS = {
     "T8": Entry(
         "C-GET without role selection, asynchronous operations only when asked for",
         [
-            f"{SERVICES}::test_get_without_the_role_fails_every_sub_operation",
+            "tests/python/test_service_retrieve.py::test_get_without_the_role_fails_every_sub_operation",
             f"{GET}::{{}}: nothing can be sent",
             f"{RETRIEVAL}::get: the role is not granted, and an object comes all the same",
-            f"{LIFECYCLE}::test_asynchronous_operations_only_where_both_want_them",
+            "tests/python/test_negotiation.py::test_asynchronous_operations_only_where_both_want_them",
         ],
     ),
     "T9": Entry(

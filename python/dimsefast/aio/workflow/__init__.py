@@ -10,7 +10,9 @@ from __future__ import annotations
 from ...workflow import (
     Addresses,
     Combined,
+    CommitmentRequest,
     CommitmentResult,
+    CommitmentStore,
     FailedReference,
     InstanceStore,
     MemoryStore,
@@ -29,7 +31,9 @@ from .reports import StorageCommitmentUser, Transaction, UpsWatcher
 __all__ = [
     "Addresses",
     "Combined",
+    "CommitmentRequest",
     "CommitmentResult",
+    "CommitmentStore",
     "FailedReference",
     "InstanceStore",
     "MemoryStore",
