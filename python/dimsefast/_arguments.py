@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from . import _config, _core
 from ._validators import validate_ae_title
-from .events import HandlerTable
+from .events import EventType, HandlerTable
 from .presentation import DEFAULT_TRANSFER_SYNTAXES, PresentationContext
 from .tls import TLS
 
@@ -101,11 +101,20 @@ def keep_without(context: PresentationContext, transfer_syntax: str | Sequence[s
     return bool(context.transfer_syntax)
 
 
+def handlers_in(handlers: Handlers | None) -> Iterator[tuple[EventType, Any, list[Any] | None]]:
+    """Event, handler and its arguments of an `evt_handlers` argument; TypeError for what is none."""
+    for given in handlers or ():
+        if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
+            raise TypeError(f"evt_handlers has (event, handler) or (event, handler, [arguments]), not {given!r}")
+        event, handler, *args = given
+        yield event, handler, args[0] if args else None
+
+
 def handler_table(handlers: Handlers | None) -> HandlerTable:
-    """The handlers of an `evt_handlers` argument."""
+    """The handlers of an `evt_handlers` argument; TypeError for what are none."""
     table = HandlerTable()
-    for event, handler, *args in handlers or ():
-        table.bind(event, handler, args[0] if args else None)
+    for event, handler, args in handlers_in(handlers):
+        table.bind(event, handler, args)
     return table
 
 

@@ -281,9 +281,14 @@ class HandlerTable:
         return table
 
     def bind(self, event: EventType, handler: Handler, args: list[Any] | None = None) -> None:
-        """Binds a handler: one more for a notification event, the only one for an intervention event."""
+        """Binds a handler: one more for a notification event, the only one for an intervention event.
+
+        Raises TypeError for what is no event, or a handler that cannot be called.
+        """
         if not isinstance(event, (InterventionEvent, NotificationEvent)):
             raise TypeError(f"handlers are bound to events such as evt.EVT_C_STORE, not {event!r}")
+        if not callable(handler):
+            raise TypeError(f"the handler of {event.name} is a function or another callable, not {handler!r}")
         bound: Bound = (handler, args)
         with self._lock:
             if event.is_intervention:

@@ -61,6 +61,26 @@ def test_a_handler_that_raises_disturbs_nobody(caplog: pytest.LogCaptureFixture)
     assert "EVT_ESTABLISHED" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [
+        ((evt.EVT_C_ECHO,), r"evt_handlers has \(event, handler\)"),
+        (evt.EVT_C_ECHO, r"evt_handlers has \(event, handler\)"),
+        (("EVT_C_ECHO", print), "events such as evt.EVT_C_STORE"),
+        ((evt.EVT_C_ECHO, "on_echo"), "the handler of EVT_C_ECHO is a function"),
+        ((evt.EVT_RELEASED, None), "the handler of EVT_RELEASED is a function"),
+    ],
+)
+def test_what_is_no_handler_is_said_at_once(bound: Any, words: str) -> None:
+    ae = AE("ACCEPTOR")
+    ae.add_supported_context(Verification)
+    with pytest.raises(TypeError, match=words):
+        ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[bound])
+    ae.add_requested_context(Verification)
+    with pytest.raises(TypeError, match=words):
+        ae.associate("127.0.0.1", 1, evt_handlers=[bound])
+
+
 def test_binding_on_a_running_server() -> None:
     def first(event: Any) -> int:
         return 0x0111

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from .._arguments import Handlers
+from .._arguments import Handlers, handlers_in
 from ..association_base import AssociationBase
 from ..events import EVT_C_FIND, Event
 from ..storing import StoreTarget, StoreTo
@@ -226,7 +226,7 @@ def plain_handlers(handlers: Handlers | None, loop: asyncio.AbstractEventLoop) -
     """The same of what `evt_handlers` was given."""
     if handlers is None:
         return None
-    return [(event, plain(handler, loop), *arguments) for event, handler, *arguments in handlers]
+    return [(event, plain(handler, loop), args) for event, handler, args in handlers_in(handlers)]
 
 
 def plain_target(target: StoreTarget | None, loop: asyncio.AbstractEventLoop) -> StoreTarget | None:
