@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -20,6 +21,11 @@ from pydicom.data import get_testdata_file
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 import provider as example
+
+with contextlib.suppress(ImportError):
+    from .patient import make_patient
+
+    make_patient()
 
 REQUIRED = os.environ.get("DIMSEFAST_REQUIRE_PEERS") == "1"
 EXPECTED = Path(__file__).with_name("EXPECTED")

@@ -69,6 +69,32 @@ def test_loops_in_several_threads_and_an_association_of_another_loop(on_loop: An
     on_loop(main)
 
 
+def test_an_association_in_use_is_refused_to_another_loop_at_once(on_loop: Any) -> None:
+    async def main() -> None:
+        begun, go_on = asyncio.Event(), asyncio.Event()
+
+        async def slow(event: Any) -> int:
+            begun.set()
+            await go_on.wait()
+            return 0
+
+        async with provider((evt.EVT_C_ECHO, slow)) as server:
+            assoc = await connect(server)
+            echo = asyncio.ensure_future(assoc.send_c_echo())
+            await begun.wait()
+
+            async def elsewhere() -> None:
+                with pytest.raises(RuntimeError, match="another event loop"):
+                    await assoc.send_c_echo()
+
+            await asyncio.to_thread(asyncio.run, elsewhere())
+            go_on.set()
+            assert (await echo).Status == 0
+            await assoc.release()
+
+    on_loop(main)
+
+
 def test_an_abort_from_another_task_ends_a_wait(on_loop: Any) -> None:
     async def main() -> None:
         begun = asyncio.Event()

@@ -29,6 +29,13 @@ _MOST_AHEAD = 64
 T = TypeVar("T")
 
 
+class LoopClosed(RuntimeError):
+    """There is no loop any more that the handler could run on."""
+
+    def __init__(self) -> None:
+        super().__init__("the event loop of this handler is closed")
+
+
 class LoopHandler:
     """An `async def` handler as a plain one. It equals the handler, so that it can be unbound by that."""
 
@@ -128,7 +135,7 @@ class _Ahead(Iterator[Any]):
                 return item
             if self._loop.is_closed():
                 self._over = True
-                raise RuntimeError("the event loop of this handler is closed")
+                raise LoopClosed
 
     async def _pump(self) -> None:
         self._begun = True
@@ -170,7 +177,7 @@ async def _next(items: AsyncIterator[Any], default: object) -> Any:
 
 def _end(items: Any, loop: asyncio.AbstractEventLoop, association: object) -> None:
     """Closes a generator, which a closed loop has done itself."""
-    if not loop.is_closed():
+    with contextlib.suppress(LoopClosed):
         on_loop(_close(items), loop, association)
 
 
@@ -181,7 +188,7 @@ async def _close(items: Any) -> None:
 def on_loop(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop, association: object) -> Any:
     """Runs a coroutine on a loop, for another thread that handles something of the association.
 
-    Raises RuntimeError where the loop is closed.
+    Raises LoopClosed where there is no loop any more.
     """
     handling = Handling(association)
     future = submitted(coroutine, loop, handling)
@@ -192,20 +199,22 @@ def on_loop(coroutine: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop
                 return future.result(_TICK)
             if future.done():
                 return future.result()
-        raise RuntimeError("the event loop of this handler is closed")
+        if inspect.getcoroutinestate(coroutine) == inspect.CORO_CREATED:
+            coroutine.close()
+        raise LoopClosed
     finally:
         handling.is_over = True
 
 
 def submitted(coroutine: Coroutine[Any, Any, T], loop: asyncio.AbstractEventLoop, handling: Handling) -> Future[T]:
-    """Begins a coroutine on a loop, as part of a handler. Raises RuntimeError where the loop is closed."""
+    """Begins a coroutine on a loop, as part of a handler. Raises LoopClosed."""
     # The task takes over the context of this thread.
     outer = HANDLING.set(handling)
     try:
         return asyncio.run_coroutine_threadsafe(coroutine, loop)
     except RuntimeError:
         coroutine.close()
-        raise
+        raise LoopClosed from None
     finally:
         HANDLING.reset(outer)
 

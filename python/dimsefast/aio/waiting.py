@@ -37,16 +37,19 @@ _tokens = itertools.count(1)
 
 
 class TaskLock(OperationLock):
-    """One operation at a time, by tasks."""
+    """One operation at a time, by tasks of the loop that `check` asks for."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[], None]) -> None:
         super().__init__()
+        self._check = check
         self._busy = asyncio.Lock()
 
     def _caller(self) -> object:
         return asyncio.current_task()
 
     async def _take(self) -> None:
+        # Who waited for it on another loop would not be woken.
+        self._check()
         await self._busy.acquire()
 
     def _give(self) -> None:
@@ -124,7 +127,7 @@ class LoopWaiting(Waiting):
         await self._wait(connection, timeout, lambda token: self._wakeup.until(connection, what, token) or None)
 
     def operation_lock(self) -> OperationLock:
-        return TaskLock()
+        return TaskLock(self.check)
 
     async def connect(self, **options: Any) -> _core.Connection:
         self.check()
