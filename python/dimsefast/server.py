@@ -322,7 +322,9 @@ class AssociationServer(ServerBase):
     def serve_until_shutdown(self) -> None:
         """Returns after `shutdown` was called from another thread; Ctrl-C shuts down and is raised."""
         try:
-            self._stopped.wait()
+            # A signal that comes just before the wait would not end it: CPython looks for signals between its steps.
+            while not self._stopped.wait(1.0):
+                pass
         finally:
             self.shutdown()
 

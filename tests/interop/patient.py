@@ -30,7 +30,7 @@ class _Checkpoint(threading.Event):
 
 def make_patient() -> None:
     """Has it so for all associations to come."""
-    if getattr(Association, "is_patient", False):
+    if getattr(Association, "_is_patient", False):
         return
     begin = Association.__init__
 
@@ -40,4 +40,4 @@ def make_patient() -> None:
         threading.Event.set(self._reactor_checkpoint)
 
     Association.__init__ = begin_patiently
-    Association.is_patient = True
+    Association._is_patient = True

@@ -56,7 +56,10 @@ def receive(listen: str, aet: str, folder: Path, max_pdu: int | None, as_json: b
                 print(json.dumps({"listening": receiver.address, "ae_title": aet}), flush=True)
             else:
                 print(f"{aet} listens at {receiver.address}, into {folder}", flush=True)
-            threading.Event().wait()
+            for_ever = threading.Event()
+            # A signal that comes just before the wait would not end it.
+            while not for_ever.wait(1.0):
+                pass
         except KeyboardInterrupt:
             raise Interrupted(f"{count} objects received, {size_words(size)}") from None
     return 0
