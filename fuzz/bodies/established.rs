@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dimsefast_protocol::association::{Association, Config};
+use dimsefast_protocol::association::{Association, Config, NetworkTimeoutResponse};
 use dimsefast_protocol::limits::Limits;
 use dimsefast_protocol::negotiation::{SupportedContext, SupportedContexts, negotiate_as_acceptor};
 use dimsefast_protocol::pdu::{AssociateAc, AssociateRq, ContextReply, ProposedContext, UserInformation};
@@ -19,6 +19,7 @@ pub(crate) fn config() -> Config {
         max_pdu_length: 1024,
         acse_timeout: Some(Duration::from_secs(30)),
         network_timeout: Some(Duration::from_secs(60)),
+        network_timeout_response: NetworkTimeoutResponse::default(),
         pdu_timeout: Some(Duration::from_secs(20)),
     }
 }

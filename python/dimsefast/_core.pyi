@@ -65,6 +65,7 @@ def connect(
     connect_timeout: float | None,
     acse_timeout: float | None,
     network_timeout: float | None,
+    network_timeout_response: str,
     bind: tuple[str, int, int] | None,
     store_to: StorePlan | None,
     tls: Tls | None,
@@ -88,6 +89,7 @@ def connect(
     connect_timeout: float | None,
     acse_timeout: float | None,
     network_timeout: float | None,
+    network_timeout_response: str,
     bind: tuple[str, int, int] | None,
     store_to: StorePlan | None,
     tls: Tls | None,
@@ -153,7 +155,7 @@ class Connection:
     @property
     def security(self) -> Security: ...
     def watch_notices(self, bits: int) -> None: ...
-    def set_timeouts(self, acse: float | None, network: float | None, network_response: str) -> None: ...
+    def set_timeouts(self, acse: float | None, network: float | None, response: str) -> None: ...
     def take_job(self) -> _Described | None: ...
     def wait_told(self, timeout: float | None = None) -> None: ...
     def request_done(self) -> None: ...

@@ -169,6 +169,7 @@ class Entity(EntitySettings):
                 connect_timeout=core_timeout(self._connection_timeout),
                 acse_timeout=core_timeout(self._acse_timeout),
                 network_timeout=core_timeout(self._network_timeout),
+                network_timeout_response=self._network_timeout_response,
                 bind=bind,
                 store_to=None if storing is None else storing.plan(self),
                 tls=secured,
@@ -182,8 +183,6 @@ class Entity(EntitySettings):
             dump.log_unreachable(error)
             return association, error
         association._attach(connection)
-        if association.network_timeout_response != "A-ABORT":
-            association._apply_timeouts()
         end = connection.end
         if end is not None and end[0] == "aborted" and end[4].startswith("ACSE"):
             dump.log_timeout("ACSE")

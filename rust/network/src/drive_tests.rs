@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dimsefast_identifier::Tag;
-use dimsefast_protocol::association::{Association, Config};
+use dimsefast_protocol::association::{Association, Config, NetworkTimeoutResponse};
 use dimsefast_protocol::command::{self, Priority, Status};
 use dimsefast_protocol::limits::Limits;
 use dimsefast_protocol::negotiation::negotiate_as_acceptor;
@@ -31,6 +31,7 @@ fn config() -> Config {
         max_pdu_length: 1 << 20,
         acse_timeout: None,
         network_timeout: None,
+        network_timeout_response: NetworkTimeoutResponse::default(),
         pdu_timeout: None,
     }
 }

@@ -395,10 +395,10 @@ fn admit(
         max_pdu_length: config.max_pdu_length,
         acse_timeout: config.acse_timeout,
         network_timeout: config.network_timeout,
+        network_timeout_response: config.network_timeout_response,
         pdu_timeout: config.network_timeout,
     };
-    let mut association = Association::acceptor(protocol, Duration::ZERO);
-    association.set_network_timeout_response(config.network_timeout_response);
+    let association = Association::acceptor(protocol, Duration::ZERO);
     let mut core = Core::new(association, transport, config.store.clone(), config.bound);
     core.network_timeout = config.network_timeout;
     core.admission = Some(Admission::new(server.clone(), peer.ip()));

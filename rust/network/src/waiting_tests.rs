@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dimsefast_protocol::association::Config;
+use dimsefast_protocol::association::{Config, NetworkTimeoutResponse};
 use dimsefast_protocol::command;
 use dimsefast_protocol::limits::Limits;
 use dimsefast_protocol::pdu::{AssociateRq, UserInformation};
@@ -40,6 +40,7 @@ fn connected(listener: &TcpListener) -> Arc<Connection> {
             max_pdu_length: 0,
             acse_timeout: None,
             network_timeout: None,
+            network_timeout_response: NetworkTimeoutResponse::default(),
             pdu_timeout: None,
         },
         associate: AssociateRq {

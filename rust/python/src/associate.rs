@@ -19,7 +19,7 @@ use crate::connection::Connection;
 use crate::pool::PythonService;
 use crate::storing::{self, StorePlan};
 use crate::tls::{Tls, chosen};
-use crate::wait::{seconds, waiting};
+use crate::wait::{self, seconds, waiting};
 use crate::wakeup::{Connecting, Wakeup};
 
 /// (context ID, abstract syntax, transfer syntaxes)
@@ -153,7 +153,7 @@ fn local_address(host: &str, port: u16, scope: u32) -> PyResult<SocketAddr> {
 /// the peer cannot be reached. With `wakeup` it waits for nothing: it returns a `Connecting`, and the loop is woken with `token` when that has
 /// the connection.
 #[pyfunction]
-#[pyo3(signature = (host, port, *, called, calling, contexts, items, max_pdu, connect_timeout, acse_timeout, network_timeout, bind, store_to, tls, bridged, keepalive, bound, callback, wakeup=None, token=0))]
+#[pyo3(signature = (host, port, *, called, calling, contexts, items, max_pdu, connect_timeout, acse_timeout, network_timeout, network_timeout_response, bind, store_to, tls, bridged, keepalive, bound, callback, wakeup=None, token=0))]
 #[expect(clippy::too_many_arguments, reason = "keyword arguments of one Python call")]
 pub(crate) fn connect<'py>(
     py: Python<'py>,
@@ -167,6 +167,7 @@ pub(crate) fn connect<'py>(
     connect_timeout: Option<f64>,
     acse_timeout: Option<f64>,
     network_timeout: Option<f64>,
+    network_timeout_response: &str,
     bind: Option<(String, u16, u32)>,
     store_to: Option<Py<StorePlan>>,
     tls: Option<Py<Tls>>,
@@ -193,6 +194,7 @@ pub(crate) fn connect<'py>(
             max_pdu_length: max_pdu,
             acse_timeout: seconds(acse_timeout)?,
             network_timeout,
+            network_timeout_response: wait::network_timeout_response(network_timeout_response)?,
             pdu_timeout: network_timeout,
         },
         associate: AssociateRq {

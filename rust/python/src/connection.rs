@@ -121,17 +121,11 @@ impl Connection {
         Ok(())
     }
 
-    /// Changes the ACSE and network time-outs, in seconds, None for no limit; and what the latter leads to.
-    #[pyo3(signature = (acse, network, network_response))]
-    fn set_timeouts(
-        &self,
-        py: Python<'_>,
-        acse: Option<f64>,
-        network: Option<f64>,
-        network_response: &str,
-    ) -> PyResult<()> {
+    /// Changes the ACSE and network time-outs, in seconds, None for no limit; and what is done when the latter has passed.
+    #[pyo3(signature = (acse, network, response))]
+    fn set_timeouts(&self, py: Python<'_>, acse: Option<f64>, network: Option<f64>, response: &str) -> PyResult<()> {
         let (acse, network) = (seconds(acse)?, seconds(network)?);
-        let response = network_timeout_response(network_response)?;
+        let response = network_timeout_response(response)?;
         let connection = self.live()?;
         py.detach(|| connection.set_timeouts(acse, network, response));
         Ok(())

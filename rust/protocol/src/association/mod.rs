@@ -37,6 +37,8 @@ pub struct Config {
     pub acse_timeout: Option<Duration>,
     /// How long nothing may pass while nobody works on a request.
     pub network_timeout: Option<Duration>,
+    /// What is done when that has passed.
+    pub network_timeout_response: NetworkTimeoutResponse,
     /// How long a PDU may take from its first byte to its last.
     pub pdu_timeout: Option<Duration>,
 }
@@ -60,7 +62,6 @@ pub struct Association {
     acse_deadline: Option<Duration>,
     pdu_deadline: Option<Duration>,
     last_traffic: Duration,
-    network_timeout_response: NetworkTimeoutResponse,
     oversized: u64,
     trace: Option<Vec<Transition>>,
 }
@@ -85,7 +86,6 @@ impl Association {
             acse_deadline: None,
             pdu_deadline: None,
             last_traffic: now,
-            network_timeout_response: NetworkTimeoutResponse::default(),
             oversized: 0,
             trace: None,
         }
@@ -262,7 +262,7 @@ impl Association {
 
     /// Says what is done when the network time-out has passed.
     pub fn set_network_timeout_response(&mut self, response: NetworkTimeoutResponse) {
-        self.network_timeout_response = response;
+        self.config.network_timeout_response = response;
     }
 
     /// Records transitions from now on, or no longer. The first one (Evt1 or Evt5), which made the association, is among them where nothing
@@ -407,7 +407,7 @@ impl Association {
     }
 
     fn network_timed_out(&mut self, now: Duration) {
-        match self.network_timeout_response {
+        match self.config.network_timeout_response {
             NetworkTimeoutResponse::Release if self.receiver.is_between_messages() => {
                 if self.release(now).is_ok() {
                     self.events.push_back(Event::NetworkTimeout);

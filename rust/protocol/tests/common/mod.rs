@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use dimsefast_protocol::association::{Association, Config, Event, Fragment};
+use dimsefast_protocol::association::{Association, Config, Event, Fragment, NetworkTimeoutResponse};
 use dimsefast_protocol::command::CommandSet;
 use dimsefast_protocol::fragment::{self, fragments};
 use dimsefast_protocol::limits::Limits;
@@ -33,6 +33,7 @@ pub(crate) fn config() -> Config {
         max_pdu_length: 16384,
         acse_timeout: Some(ACSE),
         network_timeout: Some(NETWORK),
+        network_timeout_response: NetworkTimeoutResponse::default(),
         pdu_timeout: Some(PDU),
     }
 }
