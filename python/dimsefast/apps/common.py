@@ -1,4 +1,4 @@
-"""What the programs share: options, logging, identifiers, storing, exit status."""
+"""What the programs share: options, logging, information models, identifiers, storing."""
 
 from __future__ import annotations
 
@@ -330,6 +330,15 @@ def identifier(options: dict[str, Any]) -> Dataset:
     return dataset
 
 
+def query_models(service: str) -> dict[str | None, str]:
+    """The Query/Retrieve information models of "Find", "Get" or "Move", by the option that chooses one."""
+    roots = {None: "PatientRoot", "patient": "PatientRoot", "study": "StudyRoot", "psonly": "PatientStudyOnly"}
+    return {
+        option: str(getattr(sop_class, f"{root}QueryRetrieveInformationModel{service}"))
+        for option, root in roots.items()
+    }
+
+
 def extended(model: str, flags: Sequence[bool]) -> list[SOPClassExtendedNegotiation]:
     """The item that asks for these capabilities of an information model; none where there are none."""
     if not any(flags):
@@ -359,11 +368,10 @@ def _named(folder: Path, prefix: str) -> StoreTo:
     return StoreTo(folder, layout=f"{prefix}.{{SOPInstanceUID}}", duplicates="replace")
 
 
-def report(name: str, responses: Any) -> int:
-    """Takes all responses; the exit status."""
+def take_all(name: str, responses: Any) -> None:
+    """Takes all responses, and says where no final one came: the exit status says nothing of what the peer answered."""
     code: int | None = None
     for status, _ in responses:
         code = status.get("Status")
     if code is None:
         LIBRARY.error("%s: no final response came", name)
-    return 0

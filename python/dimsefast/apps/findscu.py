@@ -14,13 +14,7 @@ from ..presentation import (
     QueryRetrievePresentationContexts,
     UnifiedProcedurePresentationContexts,
 )
-from ..sop_class import (
-    ModalityWorklistInformationFind,
-    PatientRootQueryRetrieveInformationModelFind,
-    PatientStudyOnlyQueryRetrieveInformationModelFind,
-    StudyRootQueryRetrieveInformationModelFind,
-    UnifiedProcedureStepPull,
-)
+from ..sop_class import ModalityWorklistInformationFind, UnifiedProcedureStepPull
 from .common import (
     associated,
     entity,
@@ -28,18 +22,16 @@ from .common import (
     extended_options,
     identifier,
     model_options,
+    query_models,
     query_options,
-    report,
     requestor_options,
+    take_all,
 )
 
 _MODELS = {
-    None: PatientRootQueryRetrieveInformationModelFind,
-    "patient": PatientRootQueryRetrieveInformationModelFind,
-    "study": StudyRootQueryRetrieveInformationModelFind,
-    "psonly": PatientStudyOnlyQueryRetrieveInformationModelFind,
-    "worklist": ModalityWorklistInformationFind,
-    "ups": UnifiedProcedureStepPull,
+    **query_models("Find"),
+    "worklist": str(ModalityWorklistInformationFind),
+    "ups": str(UnifiedProcedureStepPull),
 }
 _FLAGS = ("relational_query", "dt_matching", "fuzzy_names", "timezone_adj", "enhanced_conversion")
 
@@ -74,11 +66,11 @@ def command(model: str | None, write: bool, **options: Any) -> int:
         *BasicWorklistManagementPresentationContexts,
         *UnifiedProcedurePresentationContexts,
     ]
-    assoc = associated(ae, options, ext_neg=extended(str(sop_class), _capabilities(model, options)))
-    responses = assoc.send_c_find(keys, str(sop_class))
-    status = report("C-FIND", _written(assoc, str(sop_class), responses) if write else responses)
+    assoc = associated(ae, options, ext_neg=extended(sop_class, _capabilities(model, options)))
+    responses = assoc.send_c_find(keys, sop_class)
+    take_all("C-FIND", _written(assoc, sop_class, responses) if write else responses)
     assoc.release()
-    return status
+    return 0
 
 
 def _written(assoc: Association, model: str, responses: Any) -> Any:

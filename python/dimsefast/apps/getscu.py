@@ -7,11 +7,6 @@ from typing import Any
 import click
 
 from ..presentation import StoragePresentationContexts, build_role
-from ..sop_class import (
-    PatientRootQueryRetrieveInformationModelGet,
-    PatientStudyOnlyQueryRetrieveInformationModelGet,
-    StudyRootQueryRetrieveInformationModelGet,
-)
 from .common import (
     associated,
     entity,
@@ -20,18 +15,14 @@ from .common import (
     identifier,
     model_options,
     output_options,
+    query_models,
     query_options,
-    report,
     requestor_options,
     store_target,
+    take_all,
 )
 
-_MODELS = {
-    None: PatientRootQueryRetrieveInformationModelGet,
-    "patient": PatientRootQueryRetrieveInformationModelGet,
-    "study": StudyRootQueryRetrieveInformationModelGet,
-    "psonly": PatientStudyOnlyQueryRetrieveInformationModelGet,
-}
+_MODELS = query_models("Get")
 
 
 @click.command()
@@ -54,8 +45,8 @@ def command(model: str | None, relational_retrieval: bool, enhanced_conversion: 
     for context in StoragePresentationContexts:
         ae.add_requested_context(str(context.abstract_syntax))
         roles.append(build_role(str(context.abstract_syntax), scp_role=True))
-    roles += extended(str(sop_class), [relational_retrieval, enhanced_conversion])
+    roles += extended(sop_class, [relational_retrieval, enhanced_conversion])
     assoc = associated(ae, options, ext_neg=roles, store_to=store_target(options))
-    status = report("C-GET", assoc.send_c_get(keys, str(sop_class)))
+    take_all("C-GET", assoc.send_c_get(keys, sop_class))
     assoc.release()
-    return status
+    return 0

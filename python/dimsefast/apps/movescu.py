@@ -9,11 +9,6 @@ import click
 
 from ..ae import AE
 from ..presentation import ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, QueryRetrievePresentationContexts
-from ..sop_class import (
-    PatientRootQueryRetrieveInformationModelMove,
-    PatientStudyOnlyQueryRetrieveInformationModelMove,
-    StudyRootQueryRetrieveInformationModelMove,
-)
 from .common import (
     associated,
     entity,
@@ -22,18 +17,14 @@ from .common import (
     identifier,
     model_options,
     output_options,
+    query_models,
     query_options,
-    report,
     requestor_options,
     store_target,
+    take_all,
 )
 
-_MODELS = {
-    None: PatientRootQueryRetrieveInformationModelMove,
-    "patient": PatientRootQueryRetrieveInformationModelMove,
-    "study": StudyRootQueryRetrieveInformationModelMove,
-    "psonly": PatientStudyOnlyQueryRetrieveInformationModelMove,
-}
+_MODELS = query_models("Move")
 
 
 def _storage_provider(title: str, options: dict[str, Any]) -> AE:
@@ -68,7 +59,7 @@ def command(
 ) -> int:
     """Have objects sent by C-MOVE."""
     keys = identifier(options)
-    sop_class = str(_MODELS[model])
+    sop_class = _MODELS[model]
     ae = entity(options["calling_aet"], options)
     ae.requested_contexts = list(QueryRetrievePresentationContexts)
     with contextlib.ExitStack() as ending:
@@ -77,6 +68,6 @@ def command(
             provider.start_server(("", store_port), block=False, store_to=store_target(options))
         item = extended(sop_class, [relational_retrieval, enhanced_conversion])
         assoc = associated(ae, options, ext_neg=item)
-        status = report("C-MOVE", assoc.send_c_move(keys, move_aet or options["calling_aet"], sop_class))
+        take_all("C-MOVE", assoc.send_c_move(keys, move_aet or options["calling_aet"], sop_class))
         assoc.release()
-    return status
+    return 0
