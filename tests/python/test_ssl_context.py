@@ -16,14 +16,9 @@ from faces import AE, face  # noqa: F401
 from scripted import raw_listener
 from service_cases import CT, EXPLICIT, encoded, provider
 from test_process import run
-from test_tls import big_object
+from tls_cases import big_object, hospital  # noqa: F401
 
 CONTEXTS = [build_context(CTImageStorage, EXPLICIT), build_context(Verification)]
-
-
-@pytest.fixture(scope="module")
-def hospital(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def connect(server: Any, **options: Any) -> Any:

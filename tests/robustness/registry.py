@@ -110,8 +110,8 @@ HOSTILE_INPUT = {
             f"{ASSOCIATIONS}::a_request_that_does_not_end_closes_the_connection",
             f"{ASSOCIATIONS}::a_pdu_has_its_time_from_its_first_byte",
             f"{HOSTILE}::test_h10_slow_peers_are_ended_and_nobody_else_waits",
-            "tests/python/test_tls.py::test_silent_tls_connections_cost_only_themselves",
-            "tests/python/test_tls.py::test_a_handshake_that_trickles_has_the_deadline_of_a_request",
+            "tests/python/test_tls_hostile.py::test_silent_tls_connections_cost_only_themselves",
+            "tests/python/test_tls_hostile.py::test_a_handshake_that_trickles_has_the_deadline_of_a_request",
         ],
     ),
     "H11": Entry(
