@@ -31,9 +31,7 @@ from .entity_settings import DEFAULT_MAXIMUM_PDU_SIZE as DEFAULT_MAXIMUM_PDU_SIZ
 from .entity_settings import MOST_REQUESTED_CONTEXTS, EntitySettings
 from .errors import AssociationAborted, AssociationRejected, AssociationTimeout, PeerUnreachable, TLSFailed
 from .log import refresh_level
-from .presentation import (
-    PresentationContext,
-)
+from .presentation import PresentationContext
 from .server import AssociationServer, Secured, ServerBase
 from .storing import StoreTarget, prepared
 from .tls import TLS

@@ -101,11 +101,7 @@ def status_from(message: _core.Message, also: tuple[str, ...] = ()) -> StatusDat
     if not also and message.element_count <= 5 + (message.command_field == _C_STORE_RSP):
         return StatusDataset._make(code, ())
     found = command_elements(message)
-    extra = tuple(
-        (0x00000000 | found[keyword][0], found[keyword][1], found[keyword][2])
-        for keyword in (*also, *_STATUS_KEYWORDS)
-        if keyword in found
-    )
+    extra = tuple(found[keyword] for keyword in (*also, *_STATUS_KEYWORDS) if keyword in found)
     return StatusDataset._make(code, extra)
 
 

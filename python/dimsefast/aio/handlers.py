@@ -164,8 +164,7 @@ class _Ahead(Iterator[Any]):
         if self._future is None:
             return
         self._future.cancel()
-        with contextlib.suppress(RuntimeError):
-            # It is raised where the loop is closed, and everything on it.
+        with contextlib.suppress(LoopClosed):
             while self._begun and not self._over:
                 self._get()
         _end(self._items, self._loop, self._handling.association)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._arguments import handlers_in
 from ..objects import CONVERTIBLE, EXPLICIT_LITTLE, IMPLICIT_LITTLE, StoreObject, fitting_context, store_object
 from ..presentation import PresentationContext, build_context
 from ..sending import Pipeline, StoreResult, Ticket
@@ -70,8 +71,10 @@ class MoveOptions:
         """
         if self.report is not None:
             self.report = waiting.plain(self.report)
-        if (handlers := associate.get("evt_handlers")) is not None:
-            associate["evt_handlers"] = [(event, waiting.plain(call), *more) for event, call, *more in handlers]
+        if handlers := associate.get("evt_handlers"):
+            associate["evt_handlers"] = [
+                (event, waiting.plain(handler), args) for event, handler, args in handlers_in(handlers)
+            ]
 
 
 class Destination:

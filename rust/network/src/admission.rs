@@ -104,9 +104,7 @@ impl Admission {
     pub(crate) fn new(server: Arc<Server>, address: IpAddr) -> Self {
         Self { server, calling: None, address, shares: Vec::new() }
     }
-}
 
-impl Admission {
     /// Takes a seat, and the parts in the quotas; false where there is no room. Nothing where it has one.
     fn take_seat(&mut self, config: &AcceptorConfig, request: &AssociateRq) -> bool {
         if self.calling.is_some() {

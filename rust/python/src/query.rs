@@ -45,7 +45,8 @@ impl<'py> Candidate<'py> {
 
 #[pymethods]
 impl Query {
-    /// Compiles an identifier. `model` is "PatientRoot", "StudyRoot", "PatientStudyOnly", or None for another one; `local_timezone` is `+HHMM` or `-HHMM`.
+    /// Compiles an identifier. `model` is "PatientRoot", "StudyRoot", "PatientStudyOnly", or None for another one;
+    /// `local_timezone` is `+HHMM` or `-HHMM`.
     #[new]
     #[pyo3(signature = (identifier, *, model, level, worklist, datetime, fuzzy, timezone, empty_value, multiple_value, local_timezone))]
     #[expect(clippy::too_many_arguments, reason = "all by keyword")]
@@ -97,7 +98,7 @@ impl Query {
         checked.err().map(|mismatch| (mismatch.offending_element.0, mismatch.comment))
     }
 
-    /// What a dataset has to fulfil: (tag, VR, kind, values, items), as `dimsefast.matching.Condition` explains.
+    /// What a dataset has to fulfil: (tag, VR, kind, values, takes_nothing, items), as `dimsefast.matching.Condition` explains.
     fn conditions<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyTuple>>> {
         conditions(py, self.inner.keys(), self.inner.is_worklist())
     }

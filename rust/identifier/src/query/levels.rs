@@ -61,10 +61,10 @@ impl Mismatch {
 }
 
 impl Query {
-    /// Whether its information model, where it has one, allows the identifier: each unique key above its level is there with one value. With relational queries
-    /// negotiated (`relational`) those may be absent or universal. For a retrieval (`retrieves`) the unique key of the level itself must have
-    /// a value, too: what says nothing must not retrieve everything. The standard wants one value or a list of UIDs there (C.4.2.1.4.1);
-    /// wild cards, which some requestors send, are taken.
+    /// Whether its information model, where it has one, allows the identifier: each unique key above its level is there with one
+    /// value. With relational queries negotiated (`relational`) those may be absent or universal. For a retrieval (`retrieves`) the
+    /// unique key of the level itself must have a value, too: what says nothing must not retrieve everything. The standard wants one
+    /// value or a list of UIDs there (C.4.2.1.4.1); wild cards, which some requestors send, are taken.
     ///
     /// # Errors
     /// [`Mismatch`].
